@@ -1,0 +1,65 @@
+# The two commands are `make demo` and `make test`; everything else serves them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MURMUR := $(BIN)/murmur
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast lint format bench up down clean
+
+help:
+	@echo 'make demo     a real local swarm end to end: broker, worker, ClickHouse, report (about a minute)'
+	@echo 'make test     all tests, on real servers; TESTS=tests/unit picks some'
+	@echo 'make test-fast   those that start no server (about a minute)'
+	@echo 'make lint     ruff and mypy'
+	@echo 'make bench    events per second, log to final rows; BENCH=ingest|emit picks one'
+	@echo 'make up|down  start / stop the local stack in the background'
+	@echo 'make clean    remove the environment and caches'
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'Murmuration needs Python 3.11 or newer; run: make PYTHON=/path/to/python3.11 ...' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.app: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo 'installing into $(VENV) (about 1.3 GB, a minute or two) ...'
+	@$(PIP) install --constraint constraints.txt --editable '.[server,embedded]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.app
+	@$(PIP) install --constraint constraints.txt --editable '.[server,embedded,dev]'
+	@touch $@
+
+demo: $(VENV)/.app
+	@$(MURMUR) demo
+
+TESTS ?= tests
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest $(TESTS) $(PYTEST_FLAGS)
+
+# No server, no browser: everything that is decided within one process, in about a minute.
+FAST := not (integration or e2e or browser or kafka or slow)
+test-fast: $(VENV)/.dev
+	@$(BIN)/python -m pytest $(TESTS) -m '$(FAST)' $(PYTEST_FLAGS)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+BENCH ?= ingest
+bench: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.$(BENCH) $(BENCH_FLAGS)
+
+up: $(VENV)/.app
+	@$(MURMUR) up
+
+down: $(VENV)/.app
+	@$(MURMUR) down
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis murmur-demo
