@@ -1,0 +1,3 @@
+DROP TABLE IF EXISTS swarms;
+DROP TABLE IF EXISTS activities;
+DROP TABLE IF EXISTS metrics;

@@ -1,0 +1,3 @@
+DROP VIEW IF EXISTS v_swarms;
+DROP VIEW IF EXISTS v_activities;
+DROP VIEW IF EXISTS v_metrics;

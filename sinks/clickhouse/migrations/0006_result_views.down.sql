@@ -1,0 +1,3 @@
+DROP VIEW IF EXISTS v_prices;
+DROP VIEW IF EXISTS v_dead_letters;
+DROP VIEW IF EXISTS v_anomalies;
