@@ -1,0 +1,168 @@
+"""The Faust app: source topics in chunks, one agent a topic, timers, and the engine behind them.
+
+In: settings, an engine. Out: a `faust.App` ready to start. Never: a side effect at import, an exception that leaves
+an agent: Faust would count the failed chunk as done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import faust
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.types import TP
+
+from models.codecs.records import RawRecord
+from models.settings import Settings
+from streams.engine import Engine, Partition
+from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema
+from streams.topics import SOURCE_TOPICS, full_name
+
+TICK_S: Final = 0.05  # how late a due flush may start: small against the smallest flush interval
+ADOPT_S: Final = 0.5  # how soon a newly assigned partition is looked after
+COMMIT_INTERVAL_S: Final = 0.5  # commits only report progress; the truth is the snapshot
+CHUNKS_BUFFERED: Final = 16  # a partition's queue inside Faust; with the fetch size it bounds memory
+FETCH_BYTES_MAX: Final = 4 * 1024 * 1024  # prefetched a partition; must hold at least one largest record
+POLL_INTERVAL_MAX_S: Final = 3_600.0  # longest sink outage before the group would evict a worker that waits
+PROBE_TIMEOUT_S: Final = 30.0
+
+
+def build_app(settings: Settings, engine: Engine) -> faust.App:
+    """An app that is not started yet."""
+    ChunkScheduler.chunk_records_max = settings.chunk_records_max
+    session_s = settings.session_timeout_ms / 1000
+    app = faust.App(
+        settings.app_id,
+        broker=[f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")],
+        ConsumerScheduler=ChunkScheduler,
+        store="memory://",
+        datadir=str(settings.home / "faust"),
+        web_enabled=False,
+        topic_disable_leader=True,
+        broker_session_timeout=session_s,
+        broker_rebalance_timeout=session_s,
+        broker_heartbeat_interval=session_s / 5,
+        broker_commit_interval=COMMIT_INTERVAL_S,
+        broker_max_poll_records=settings.poll_records_max,
+        broker_max_poll_interval=POLL_INTERVAL_MAX_S,
+        consumer_max_fetch_size=FETCH_BYTES_MAX,
+        consumer_auto_offset_reset="earliest",
+        stream_buffer_maxsize=CHUNKS_BUFFERED,
+        stream_wait_empty=False,
+        autodiscover=False,
+        loghandlers=[],
+    )
+    app.transport = CheckpointTransport(app.conf.broker_consumer, app)
+    port = FaustLog(app, settings)
+    for name in SOURCE_TOPICS:
+        topic = app.topic(full_name(settings, name), schema=ChunkSchema())
+        app.agent(topic, name=f"fold-{name}")(_agent(engine, port))
+    app.timer(TICK_S)(_timer(engine))
+    app.timer(ADOPT_S)(_adopter(app, engine, port))
+    _connect_revoke(app, engine)
+    return app
+
+
+class FaustLog:
+    """`LogPort` over Faust's consumer."""
+
+    def __init__(self, app: faust.App, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    @property
+    def checkpoints(self) -> MutableMapping[Any, int]:
+        """The offsets Faust may commit."""
+        consumer: CheckpointConsumer = self._app.consumer
+        return consumer.checkpoints
+
+    def key(self, partition: Partition) -> TP:
+        """Faust's name of a partition."""
+        return TP(partition.topic, partition.number)
+
+    async def seek(self, partition: Partition, offset: int) -> None:
+        """Continues reading at `offset`."""
+        await self._app.consumer.seek_wait({self.key(partition): offset})
+
+    async def earliest(self, partition: Partition) -> int:
+        """Offset of the oldest record the log still has."""
+        found = await self._app.consumer.earliest_offsets(self.key(partition))
+        return int(found[self.key(partition)])
+
+    async def end(self, partition: Partition) -> int | None:
+        """Offset the next record will get, as the last fetch said; None before the first.
+
+        Not the end-offsets request: the embedded broker answers it with the start of its last batch.
+        """
+        end: int | None = self._app.consumer.highwater(self.key(partition))
+        return end
+
+    async def first_at(self, partition: Partition, offset: int) -> int:
+        """Reads one record at or after `offset` through a connection of its own."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap, group_id=None, enable_auto_commit=False
+        )
+        await consumer.start()
+        try:
+            place = TopicPartition(partition.topic, partition.number)
+            consumer.assign([place])
+            consumer.seek(place, offset)
+            try:
+                record = await asyncio.wait_for(consumer.getone(place), PROBE_TIMEOUT_S)
+            except TimeoutError:
+                return await self.end(partition) or offset  # no record up to the end
+            return int(record.offset)
+        finally:
+            await consumer.stop()
+
+
+def _agent(engine: Engine, port: FaustLog) -> Any:
+    async def fold_chunks(stream: Any) -> None:
+        async for event in stream.noack().events():
+            if engine.failed.is_set():
+                continue
+            message = event.message
+            records = [RawRecord(r.offset, r.timestamp, r.headers, r.value) for r in event.value]
+            try:
+                await engine.deliver(Partition(message.topic, message.partition), records, port)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # anything: it must not reach Faust, and it must end the worker
+                engine.fail(error)
+
+    return fold_chunks
+
+
+def _adopter(app: faust.App, engine: Engine, port: FaustLog) -> Any:
+    async def adopt() -> None:
+        if app.rebalancing or engine.failed.is_set():
+            return
+        try:
+            for tp in app.consumer.assignment():
+                # Faust's own note of the committed offset; None: the group never committed.
+                committed = app.consumer._committed_offset[tp]
+                await engine.adopt(Partition(tp.topic, tp.partition), committed or 0, port)
+        except Exception as error:  # as in the agents: it must not reach Faust
+            engine.fail(error)
+
+    return adopt
+
+
+def _timer(engine: Engine) -> Any:
+    async def tick() -> None:
+        engine.tick()
+
+    return tick
+
+
+def _connect_revoke(app: faust.App, engine: Engine) -> None:
+    async def revoked(_app: Any, revoked: Any, **_: Any) -> None:
+        partitions = [Partition(tp.topic, tp.partition) for tp in revoked]
+        for tp in revoked:
+            app.consumer.checkpoints.pop(tp, None)
+        await engine.revoke(partitions)
+
+    # weak=False: the signal must keep this closure alive.
+    app.on_partitions_revoked.connect(revoked, weak=False)

@@ -1,0 +1,207 @@
+"""One source partition in a worker: fold, flush, snapshot, commit, in this order and no other.
+
+In: chunks of records of one partition. Out: acknowledged rows, snapshots, the offset Faust may commit.
+Never: lets an offset be committed whose rows are not acknowledged and whose state is not on disk.
+
+1. fold the chunk (synchronous; nothing else sees a half-folded record);
+2. flush: write the rows to every sink and await every acknowledgement, retrying for as long as it takes;
+3. snapshot the state as it stood when the flush began, tmp -> fsync -> rename;
+4. publish that offset in `checkpoints`; Faust commits it within its interval.
+
+    committed <= snapshot <= acknowledged <= folded
+
+Folding goes on during a flush; at most one flush of a partition is in flight. When the rows waiting outgrow
+`flush_rows_max`, `fold` waits for the flush: that is the back-pressure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from models.clock import Clock
+from models.codecs.records import RawRecord
+from models.error_codes import ErrorCode
+from models.rows import DEAD_LETTERS
+from models.settings import Settings
+from sinks.base import RejectedRow, RetryableSinkError, Sink
+from sinks.delivery import deliver
+from streams.fold import PartitionFold
+from streams.outputs import Outputs
+from streams.snapshots import DirectorySnapshots
+
+log = logging.getLogger(__name__)
+
+
+class PartitionWorker:
+    """Owns the fold of one partition. `checkpoints` is Faust's consumer's; `key` is this partition in it."""
+
+    def __init__(
+        self,
+        *,
+        key: Any,
+        fold: PartitionFold,
+        sinks: Sequence[Sink],
+        snapshots: DirectorySnapshots,
+        checkpoints: MutableMapping[Any, int],
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self.fold = fold
+        self.acknowledged = fold.next_offset
+        self.snapshot_offset = fold.next_offset
+        self.error: str | None = None  # of the sink or disk it is waiting for
+        self._key = key
+        self._sinks = sinks
+        self._snapshots = snapshots
+        self._checkpoints = checkpoints
+        self._settings = settings
+        self._clock = clock
+        self._flush_lock = asyncio.Lock()
+        self._flush_task: asyncio.Task[None] | None = None
+        self._lost: BaseException | None = None  # ended a flush whose rows are now in no memory but the log's
+        self._last_flush_s = self._last_snapshot_s = clock.monotonic_s()
+
+    def restore(self) -> bool:
+        """Loads the newest snapshot if it is ahead of the state in memory; True when it did."""
+        snapshot = self._snapshots.newest()
+        if snapshot is None or snapshot.header.next_offset <= self.fold.next_offset:
+            return False
+        self.fold.restore(snapshot.state)
+        self.acknowledged = self.snapshot_offset = self.fold.next_offset
+        return True
+
+    async def add(self, records: Sequence[RawRecord]) -> None:
+        """Folds a chunk; waits for the sinks when too many rows are waiting."""
+        self.fold.fold(records)
+        waiting = self.fold.outputs.rows
+        if waiting >= self._settings.flush_rows_max:
+            await self.flush()
+        elif self._flush_due() or waiting >= self._settings.flush_rows_max // 2:
+            self.flush_soon()
+
+    def flush_soon(self) -> None:
+        """Starts a flush in the background unless one is in flight."""
+        if self._flush_task is None or self._flush_task.done():
+            self._flush_task = asyncio.get_running_loop().create_task(self.flush())
+            # An error that no retry can help ends the worker: see Engine.watch.
+            self._flush_task.add_done_callback(_log_failure)
+
+    def tick(self) -> None:
+        """Called by a timer: flushes what has waited for longer than the interval."""
+        if self._flush_due():
+            self.flush_soon()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The error that ended a flush, if one did. A cancelled flush is none: who cancels it has given us up."""
+        if self._lost is not None:
+            return self._lost if isinstance(self._lost, Exception) else None
+        task = self._flush_task
+        if task is None or not task.done() or task.cancelled():
+            return None
+        return task.exception()
+
+    async def flush(self, *, snapshot: bool = False) -> None:
+        """Steps 2 to 4 for everything folded so far. Raises PermanentSinkError, or OSError from nobody's retry.
+
+        A flush that does not finish is this worker's last: acknowledging what comes after its rows would lose them.
+        """
+        async with self._flush_lock:
+            if self._lost is not None:
+                raise self._lost
+            at = self.fold.next_offset
+            self._last_flush_s = self._clock.monotonic_s()
+            due = snapshot or self._snapshot_due()
+            # Taken before the first await, so that rows, state and offset belong together.
+            outputs = self.fold.take_outputs()
+            state = self.fold.state() if due and at > self.snapshot_offset else None
+            try:
+                await self._write(outputs)
+            except BaseException as error:  # cancellation included
+                self._lost = error
+                raise
+            self.acknowledged = at
+            if state is None or await self._save(state, at):
+                self.error = None
+
+    async def _write(self, outputs: Outputs) -> None:
+        if not outputs.rows:
+            return
+        batch = await asyncio.to_thread(outputs.batch)
+        rejected: list[RejectedRow] = []
+        for sink in self._sinks:
+            rejected += await self._deliver(sink, batch)
+        if rejected:
+            await self._write_rejected(rejected)
+
+    async def _deliver(self, sink: Sink, batch: Mapping[str, pa.Table]) -> list[RejectedRow]:
+        wanted = {name: table for name, table in batch.items() if name in sink.tables}
+        if not wanted:
+            return []
+        return (await deliver(sink, wanted, on_retry=self._on_retry)).rejected
+
+    async def _write_rejected(self, rejected: Sequence[RejectedRow]) -> None:
+        """Rows a store refuses for good become dead letters themselves."""
+        letters = pa.Table.from_pylist([_dead_letter(r, self.fold) for r in rejected], schema=DEAD_LETTERS)
+        self.fold.counters.dead_letters += len(rejected)
+        for sink in self._sinks:
+            for refused in await self._deliver(sink, {"dead_letters": letters}):
+                log.error("dead_letter_refused sink=%s reason=%s", sink.name, refused.reason)
+
+    async def _save(self, state: bytes, at: int) -> bool:
+        """Writes the snapshot and lets Faust commit it; False when the disk refuses."""
+        try:
+            await asyncio.to_thread(self._snapshots.save, state, at)
+        except OSError as error:
+            # Nothing is wrong but the disk: go on folding, do not commit, say so. The next flush tries again.
+            self.error = f"snapshot at {at} cannot be written: {error}; free space or fix the rights of MURMUR_HOME"
+            log.error("snapshot_failed partition=%s %s", self._key, self.error)
+            return False
+        self.snapshot_offset = at
+        self._last_snapshot_s = self._clock.monotonic_s()
+        self._checkpoints[self._key] = at
+        return True
+
+    def _on_retry(self, error: RetryableSinkError, attempts: int, pause_s: float) -> None:
+        self.error = str(error)
+        log.warning("sink_retry partition=%s attempts=%d pause_s=%.1f %s", self._key, attempts, pause_s, error)
+
+    def _flush_due(self) -> bool:
+        age_s = self._clock.monotonic_s() - self._last_flush_s
+        behind = self.fold.next_offset > self.acknowledged or (
+            self.fold.next_offset > self.snapshot_offset and self._snapshot_due()
+        )
+        return behind and age_s * 1000 >= self._settings.flush_interval_ms
+
+    def _snapshot_due(self) -> bool:
+        age_s = self._clock.monotonic_s() - self._last_snapshot_s
+        return age_s * 1000 >= self._settings.snapshot_interval_ms
+
+
+def _dead_letter(refused: RejectedRow, fold: PartitionFold) -> dict[str, Any]:
+    row = {k: v for k, v in refused.row.items() if k != "payload"}
+    payload = msgspec.json.encode(row, enc_hook=str)
+    return {
+        "topic": fold.origin.topic,
+        "partition": fold.origin.partition,
+        "offset": int(row.get("offset") or row.get("evidence_to_offset") or 0),  # type: ignore[call-overload]  # columns of rows.py are ints
+        "idx": int(row.get("idx") or 0),  # type: ignore[call-overload]  # as above
+        "log_id": fold.origin.log_id,
+        "error_code": str(ErrorCode.SINK_REJECTED),
+        "reason": f"table {refused.table}: {refused.reason}"[:500],
+        "payload": payload,
+        "payload_bytes": len(payload),
+        "content_type": "",
+        "appended_at": row.get("appended_at"),
+    }
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("flush_failed %s", task.exception())

@@ -1,0 +1,243 @@
+"""All partitions of one worker: who owns which fold, where each resumes, and when the worker must stop.
+
+In: chunks of records from the transport. Out: `PartitionWorker`s kept in step with the log.
+Never: folds over a gap, continues on another log than the one its state belongs to, hides an error of its own.
+
+Resume: the newer of the state in memory and the newest valid snapshot; offsets below its next offset are skipped.
+If the first delivered offset lies beyond it, the records between are missing: seek back and fold them first. If the
+log no longer has them, stop and say so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
+
+from models.clock import Clock
+from models.codecs.records import RawRecord
+from models.prices import PriceBook
+from models.settings import Settings
+from sinks.base import Sink
+from streams.activity_source import ActivitySource
+from streams.brake import BadInputBrake
+from streams.checkpoint import PartitionWorker
+from streams.fold import PartitionFold, Source
+from streams.fold_config import FoldConfig
+from streams.metric_source import MetricSource
+from streams.outputs import Counters
+from streams.result_rows import Origin
+from streams.snapshots import FORMAT, DirectorySnapshots, SnapshotHeader
+from streams.topics import METRICS, full_name
+
+log = logging.getLogger(__name__)
+
+REVOKE_FLUSH_S: Final = 5.0  # half the shortest rebalance timeout in use: the group must not wait for our sinks
+SEEK_AGAIN_S: Final = 5.0  # a rebalance may undo a seek; what was fetched before one arrives within this time
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """A source partition; equal to Faust's TP by its fields."""
+
+    topic: str
+    number: int
+
+
+class _Seek(NamedTuple):
+    """The last seek back of a partition."""
+
+    offset: int
+    first: int  # offset of the first record there
+    at_s: float
+
+
+class LogPort(Protocol):
+    """What the engine needs of the transport."""
+
+    @property
+    def checkpoints(self) -> MutableMapping[Any, int]:
+        """Partition key -> next offset to read; what may be committed."""
+        ...
+
+    def key(self, partition: Partition) -> Any:
+        """The transport's own name of a partition, as used in `checkpoints`."""
+        ...
+
+    async def seek(self, partition: Partition, offset: int) -> None: ...
+
+    async def earliest(self, partition: Partition) -> int: ...
+
+    async def end(self, partition: Partition) -> int | None:
+        """Offset the next record will get; None before the first fetch."""
+        ...
+
+    async def first_at(self, partition: Partition, offset: int) -> int:
+        """Offset of the first record at or after `offset`; offsets may be missing (transaction markers)."""
+        ...
+
+
+class LogError(Exception):
+    """The log is not the one our state belongs to, or has lost records we need; one line that says what to do."""
+
+
+class Engine:
+    """The partitions of this worker. `log_ids`: full topic name -> id of its log."""
+
+    def __init__(self, settings: Settings, *, sinks: Sequence[Sink], log_ids: dict[str, str], clock: Clock) -> None:
+        self.settings = settings
+        self.counters = Counters()
+        self.workers: dict[Partition, PartitionWorker] = {}
+        self.failed: asyncio.Event = asyncio.Event()
+        self.failure: BaseException | None = None
+        self._config = FoldConfig.of(settings)
+        self._sinks = sinks
+        self._log_ids = log_ids
+        self._clock = clock
+        self._resuming = asyncio.Lock()
+        self._adopted: set[Partition] = set()
+        self._sought: dict[Partition, _Seek] = {}
+        self._brake = BadInputBrake(ratio_max=settings.bad_input_ratio_max, run_min=settings.bad_input_run_min)
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies everything that shapes this engine's results."""
+        return self._config.fingerprint()
+
+    @property
+    def prices(self) -> PriceBook:
+        """The book model calls are priced with."""
+        return self._config.prices
+
+    async def deliver(self, partition: Partition, records: Sequence[RawRecord], log_port: LogPort) -> None:
+        """Folds one chunk, or seeks back when records before it are missing."""
+        worker = self.workers.get(partition)
+        first = records[0].offset
+        if worker is None or first > worker.fold.next_offset:
+            async with self._resuming:
+                worker = await self._resume(partition, log_port)
+                if first > worker.fold.next_offset and not await self._bridge(partition, worker, first, log_port):
+                    return
+        dead_letters = self.counters.dead_letters
+        await worker.add(records)
+        self._brake.observe(partition.topic, len(records), self.counters.dead_letters - dead_letters)
+
+    async def adopt(self, partition: Partition, committed: int, log_port: LogPort) -> None:
+        """Looks after a newly assigned partition that may have nothing new to deliver.
+
+        The group's committed offset may lie beyond our state: snapshots were lost, or the fold version is new. Then
+        everything after the state is folded again, though the group has read it before.
+        """
+        if partition in self._adopted or await log_port.end(partition) is None:
+            return
+        async with self._resuming:
+            self._adopted.add(partition)
+            worker = await self._resume(partition, log_port)
+            if worker.fold.next_offset < committed:
+                await self._bridge(partition, worker, committed, log_port)
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the worker: an error that no retry can help must not be survived half-way."""
+        if self.failure is None:
+            self.failure = error
+            log.error("worker_failed %s", error, exc_info=not isinstance(error, Exception) or None)
+        self.failed.set()
+
+    def tick(self) -> None:
+        """Timer: flushes what is due, notices what went wrong in the background."""
+        for worker in self.workers.values():
+            if worker.failure is not None:
+                self.fail(worker.failure)
+            worker.tick()
+
+    async def revoke(self, partitions: Iterable[Partition], *, timeout_s: float = REVOKE_FLUSH_S) -> None:
+        """Brings the partitions to disk if the sinks allow it in time; a state that is not safe is forgotten."""
+        partitions = list(partitions)
+        self._adopted.difference_update(partitions)
+        revoked = [(p, self.workers[p]) for p in partitions if p in self.workers]
+        if not revoked:
+            return
+        tasks = [asyncio.ensure_future(w.flush(snapshot=True)) for _, w in revoked]
+        await asyncio.wait(tasks, timeout=timeout_s)
+        for (partition, worker), task in zip(revoked, tasks, strict=True):
+            self._sought.pop(partition, None)
+            finished = task.done() and not task.cancelled() and task.exception() is None
+            task.cancel()
+            # Rows taken out for a flush that did not finish are in no memory but the log's: fold them again.
+            if not finished or worker.acknowledged < worker.fold.next_offset:
+                self.workers.pop(partition, None)
+
+    async def _resume(self, partition: Partition, log_port: LogPort) -> PartitionWorker:
+        worker = self.workers.get(partition)
+        if worker is None:
+            worker = self._new_worker(partition, log_port)
+            self.workers[partition] = worker
+        if worker.restore():
+            log.info("partition_resumed partition=%s next_offset=%d", partition, worker.fold.next_offset)
+        end = await log_port.end(partition)
+        if end is not None and worker.fold.next_offset > end:
+            raise LogError(
+                f"{partition.topic}[{partition.number}]: our state stands at offset {worker.fold.next_offset}, the "
+                f"log ends at {end}: the log lost records or was replaced under the same id. Restore the log, or "
+                "remove this partition's folder under MURMUR_HOME/state to start over from what is left."
+            )
+        return worker
+
+    async def _bridge(self, partition: Partition, worker: PartitionWorker, first: int, log_port: LogPort) -> bool:
+        """True when the chunk at `first` may be folded although it lies beyond the next offset."""
+        next_offset = worker.fold.next_offset
+        earliest = await log_port.earliest(partition)
+        if next_offset < earliest:
+            if next_offset > 0 or self._snapshots(partition).any():
+                raise LogError(
+                    f"{partition.topic}[{partition.number}]: records {next_offset}..{earliest - 1} are needed and "
+                    "the log no longer has them (retention is shorter than the outage). Results for them cannot be "
+                    "made. Set MURMUR_FOLD_VERSION to a new number to recompute from what is left."
+                )
+            log.warning("log_starts_late partition=%s earliest=%d", partition, earliest)
+            worker.fold.next_offset = next_offset = earliest
+        now_s = self._clock.monotonic_s()
+        sought = self._sought.get(partition)
+        if sought is not None and sought.offset == next_offset:
+            if first == sought.first:
+                return True  # what the seek was for, though it does not stand exactly there
+            if now_s - sought.at_s < SEEK_AGAIN_S:
+                return False  # a chunk fetched before the seek took effect
+        found = next_offset if first == next_offset else await log_port.first_at(partition, next_offset)
+        if found >= first:
+            return True  # the offsets between hold no records
+        self._sought[partition] = _Seek(next_offset, found, now_s)
+        await log_port.seek(partition, next_offset)
+        log.info("seek_back partition=%s from=%d to=%d", partition, first, next_offset)
+        return False
+
+    def _new_worker(self, partition: Partition, log_port: LogPort) -> PartitionWorker:
+        origin = Origin(self._log_ids[partition.topic], partition.topic, partition.number, self.settings.fold_version)
+        return PartitionWorker(
+            key=log_port.key(partition),
+            fold=PartitionFold(origin, self._config, self._source(partition.topic), self.counters),
+            sinks=self._sinks,
+            snapshots=self._snapshots(partition),
+            checkpoints=log_port.checkpoints,
+            settings=self.settings,
+            clock=self._clock,
+        )
+
+    def _snapshots(self, partition: Partition) -> DirectorySnapshots:
+        header = SnapshotHeader(
+            format=FORMAT,
+            fold_version=self.settings.fold_version,
+            config=self._config.fingerprint(),
+            log_id=self._log_ids[partition.topic],
+            topic=partition.topic,
+            partition=partition.number,
+            next_offset=0,
+        )
+        return DirectorySnapshots(self.settings.state_dir, header, kept=self.settings.snapshots_kept)
+
+    def _source(self, topic: str) -> Source:
+        if topic == full_name(self.settings, METRICS):
+            return MetricSource()
+        return ActivitySource(self._config.prices)

@@ -1,0 +1,251 @@
+"""The fold: S_p(n) = fold(S_p(m), records[m..n)). One instance holds the state of one source partition.
+
+In: Kafka records of one partition, in log order, in chunks of any size. Out: `Outputs` (rows) and the state's bytes.
+Never: a wall clock, unseeded randomness, another partition, a result that depends on how the records were chunked.
+
+One record is folded completely or not at all. Time is the events' own and the record's append time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from models.codecs.records import DecodeError, ProducerStamp, RawRecord
+from models.dedup import IdMemory, ProducerMemory, Seen
+from models.metrics import BUILT_IN
+from models.rows import ANOMALIES
+from models.windows.assign import WindowSpec
+from models.windows.operator import EventColumns, WindowOperator, WindowRows
+from models.windows.watermark import NOT_YET, watermarks
+from streams.accepted import AcceptedEvents
+from streams.fold_config import FoldConfig
+from streams.interning import Interner, Series
+from streams.outputs import Counters, Outputs
+from streams.result_rows import (
+    Origin,
+    dead_letter_rows,
+    metric_rows,
+    record_columns,
+    swarm_window_rows,
+    window_rows,
+)
+from streams.scoring import Closing, ScorerBank
+
+
+class Source(Protocol):
+    """What differs between the source topics: how a chunk becomes metric events and rows of its own."""
+
+    def decode(self, records: Sequence[RawRecord]) -> Any:
+        """Decodes a chunk; the result has `.errors` and `.producers`."""
+        ...
+
+    def accept(
+        self, chunk: Any, records: Sequence[RawRecord], fold: PartitionFold, fresh: npt.NDArray[np.bool_]
+    ) -> AcceptedEvents:
+        """The metric events of the fresh records; adds the source's own rows and dead letters to the fold."""
+        ...
+
+
+class PartitionFold:
+    """The state of one source partition and what it has put out since the last flush."""
+
+    def __init__(self, origin: Origin, config: FoldConfig, source: Source, counters: Counters) -> None:
+        self.origin = origin
+        self.config = config
+        self.counters = counters
+        self.outputs = Outputs()
+        self.next_offset = 0
+        self.watermark_ms = NOT_YET
+        self.ids = IdMemory(config.dedup_ids_max)
+        self._source = source
+        self._producers = ProducerMemory()
+        self._series: Interner[Series] = Interner()
+        self._units: Interner[str] = Interner()
+        self._operators = [
+            WindowOperator(WindowSpec(size, step), allowed_lateness_ms=config.allowed_lateness_ms)
+            for size, step in config.windows
+        ]
+        self._scorers = ScorerBank(
+            series_max=config.series_max,
+            series_idle_ms=config.series_idle_ms,
+            score_min=config.anomaly_score_min,
+        )
+
+    def fold(self, records: Sequence[RawRecord]) -> int:
+        """Folds the records that are not folded yet; returns how many errors they held."""
+        known = sum(1 for r in records if r.offset < self.next_offset)
+        if known:
+            self.counters.skipped_records += known
+            records = [r for r in records if r.offset >= self.next_offset]
+        if not records:
+            return 0
+        chunk = self._source.decode(records)
+        fresh = self._fresh(chunk.producers)
+        events = self._source.accept(chunk, records, self, fresh)
+        self.dead_letter([e for e in chunk.errors if fresh[e.record]], records)
+        self._fold_events(events, records)
+        self.counters.records += len(records)
+        self.next_offset = records[-1].offset + 1
+        return len(chunk.errors)
+
+    def dead_letter(self, errors: Sequence[DecodeError], records: Sequence[RawRecord]) -> None:
+        """Puts refused events out as dead letters."""
+        if errors:
+            self.outputs.add("dead_letters", dead_letter_rows(errors, records, self.origin))
+            self.counters.dead_letters += len(errors)
+
+    def take_outputs(self) -> Outputs:
+        """Everything to write so that the sinks stand at `next_offset`: rows made, and open windows that changed."""
+        swarm_groups = self._swarm_groups()
+        for operator in self._operators:
+            groups = operator.groups_of_dirty(swarm_groups)
+            if groups is not None:
+                self._put_swarm_windows(groups, None)
+            rows = operator.dirty_rows()
+            if rows is not None:
+                table = window_rows(rows, self.origin, self._series, self._units, closed_offsets=None)
+                self.outputs.add("windows", table)
+        outputs, self.outputs = self.outputs, Outputs()
+        return outputs
+
+    def state(self) -> bytes:
+        """The canonical bytes of this state: equal log prefixes give equal bytes."""
+        self._compact()
+        return msgspec.msgpack.encode(
+            {
+                "next_offset": self.next_offset,
+                "watermark_ms": self.watermark_ms,
+                "series": self._series.keys,
+                "units": self._units.keys,
+                "operators": [o.state() for o in self._operators],
+                "scorers": self._scorers.state(),
+                "producers": self._producers.state(),
+                "ids": self.ids.state(),
+            }
+        )
+
+    def restore(self, state: bytes) -> None:
+        """Loads what `state` saved; the caller has checked version, configuration and checksum."""
+        data = msgspec.msgpack.decode(state)
+        self.next_offset = data["next_offset"]
+        self.watermark_ms = data["watermark_ms"]
+        self._series = Interner((swarm, agent, metric) for swarm, agent, metric in data["series"])
+        self._units = Interner(data["units"])
+        for operator, saved in zip(self._operators, data["operators"], strict=True):
+            operator.restore(saved)
+        self._scorers.restore(data["scorers"])
+        self._producers.restore(data["producers"])
+        self.ids.restore(data["ids"])
+
+    def sizes(self) -> dict[str, int]:
+        """How much each container of the state holds."""
+        return {
+            "open_windows": sum(len(o) for o in self._operators),
+            "series": len(self._series),
+            "scorers": len(self._scorers),
+            "producers": len(self._producers),
+            "ids": len(self.ids),
+        }
+
+    def _fresh(self, producers: Sequence[ProducerStamp | None]) -> npt.NDArray[np.bool_]:
+        """Which records are not repetitions of a producer."""
+        fresh = np.ones(len(producers), dtype=bool)
+        for i, stamp in enumerate(producers):
+            if stamp is None:
+                continue
+            seen = self._producers.observe(stamp.producer, stamp.epoch, stamp.seq)
+            if seen is Seen.DUPLICATE:
+                fresh[i] = False
+                self.counters.duplicate_records += 1
+            elif seen is Seen.TOO_OLD:
+                self.counters.unverifiable_records += 1
+        return fresh
+
+    def _fold_events(self, events: AcceptedEvents, records: Sequence[RawRecord]) -> None:
+        offsets, appended_ms = record_columns(records)
+        marks = watermarks(self.watermark_ms, events.record, events.timestamp_ms, len(records))
+        if len(events):
+            unit_of_event = self._unit_ids(events)
+            self.outputs.add("metrics", metric_rows(events, records, self.origin, self._units.keys, unit_of_event))
+            unweighted = bool((events.weight == 1.0).all())
+            columns = EventColumns(
+                series=self._series.ids(list(events.series))[events.series_idx],
+                timestamp_ms=events.timestamp_ms,
+                value=events.value,
+                weight=None if unweighted else events.weight,
+                unit=unit_of_event,
+                offset=offsets[events.record],
+                watermark_before_ms=marks[events.record],
+            )
+            for operator in self._operators:
+                operator.add(columns)
+            # Late: for its newest window of the smallest size, the one that closes first.
+            self.counters.late_events += int(self._operators[0].is_late(columns).sum())
+            self.counters.events += len(events)
+        self.watermark_ms = int(marks[-1])
+        for i, operator in enumerate(self._operators):
+            rows = operator.close(self.watermark_ms, int(offsets[-1]) + 1)
+            if rows is not None:
+                self._closed(rows, marks, offsets, appended_ms, score=i == 0)
+
+    def _closed(
+        self,
+        rows: WindowRows,
+        marks: npt.NDArray[np.int64],
+        offsets: npt.NDArray[np.int64],
+        appended_ms: npt.NDArray[np.int64],
+        *,
+        score: bool,
+    ) -> None:
+        span_ms = rows.spec.size_ms + self.config.allowed_lateness_ms
+
+        def closed_by(starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+            """The record that closed the window starting then."""
+            return np.minimum(np.searchsorted(marks[1:], starts + span_ms), len(offsets) - 1)
+
+        by = closed_by(rows.columns["start_ms"])
+        table = window_rows(rows, self.origin, self._series, self._units, closed_offsets=offsets[by])
+        self.outputs.add("windows", table)
+        self.counters.windows_closed += len(rows)
+        on_time = rows.keep(rows.columns["gen"] == 0)
+        if len(on_time):
+            self._put_swarm_windows(on_time, lambda starts: offsets[closed_by(starts)])
+        if score:  # series are scored on their smallest window
+            anomalies = self._scorers.score(
+                Closing(rows, offsets[by], appended_ms[by]), self.origin, self._series, self._units
+            )
+            self.outputs.add("anomalies", pa.Table.from_pylist(anomalies, schema=ANOMALIES) if anomalies else None)
+            self.counters.anomalies += len(anomalies)
+
+    def _put_swarm_windows(
+        self, rows: WindowRows, closed: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]] | None
+    ) -> None:
+        table = swarm_window_rows(rows, self.origin, self._series, self._units, closed_offset_of_start=closed)
+        self.outputs.add("swarm_windows", table)
+
+    def _swarm_groups(self) -> npt.NDArray[np.int64]:
+        """Series id -> a number that its swarm and metric share."""
+        groups: dict[tuple[str, str], int] = {}
+        return np.array([groups.setdefault((s[0], s[2]), len(groups)) for s in self._series.keys], dtype=np.int64)
+
+    def _unit_ids(self, events: AcceptedEvents) -> npt.NDArray[np.int64]:
+        """Per event the id of its unit: its own, else the catalogue's for its metric."""
+        own = self._units.ids([label.unit for label in events.labels])
+        of_metric = self._units.ids([BUILT_IN.unit_of(s[2]) for s in events.series])
+        none = self._units.ids([""])[0]
+        unit = own[events.label_idx]
+        return np.where(unit == none, of_metric[events.series_idx], unit)
+
+    def _compact(self) -> None:
+        def used(column: str) -> npt.NDArray[np.int64]:
+            return np.unique(np.concatenate([o.in_use(column) for o in self._operators]))
+
+        series, unit = self._series.compact(used("series")), self._units.compact(used("unit"))
+        for operator in self._operators:
+            operator.renumber(series=series, unit=unit)

@@ -1,0 +1,50 @@
+"""Small integers for the strings of a partition's open windows.
+
+In: series (swarm, agent, metric), units. Out: ids that index arrays. Never: grows without bound: ids that no open
+window uses leave at every snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Series = tuple[str, str, str]  # swarm_id, agent_id ('' = the swarm itself), metric
+K = TypeVar("K", bound=Hashable)
+
+
+class Interner(Generic[K]):
+    """Key <-> id, ids in order of arrival until `compact` puts them in the keys' own order."""
+
+    __slots__ = ("_ids", "keys")
+
+    def __init__(self, keys: Iterable[K] = ()) -> None:
+        self.keys: list[K] = list(keys)
+        self._ids: dict[K, int] = {key: i for i, key in enumerate(self.keys)}
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def ids(self, keys: Sequence[K]) -> npt.NDArray[np.int64]:
+        """The id of each key; new keys get the next ones."""
+        known = self._ids
+        for key in keys:
+            if key not in known:
+                known[key] = len(self.keys)
+                self.keys.append(key)
+        return np.array([known[key] for key in keys], dtype=np.int64)
+
+    def compact(self, used: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Keeps only the `used` ids, renumbered in sorted key order; returns new_ids[old] (-1: gone).
+
+        Sorted order makes equal states equal bytes, whatever order the keys arrived in within a chunk.
+        """
+        order = sorted(used.tolist(), key=lambda i: self.keys[i])
+        new_ids = np.full(len(self.keys), -1, dtype=np.int64)
+        new_ids[order] = np.arange(len(order))
+        self.keys = [self.keys[i] for i in order]
+        self._ids = {key: i for i, key in enumerate(self.keys)}
+        return new_ids

@@ -1,0 +1,52 @@
+"""What a partition's fold has produced since the last flush.
+
+In: Arrow tables of result rows. Out: one batch for the sinks. Never: loses a row between two flushes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from models.rows import STREAM_TABLES, TABLES
+
+
+@dataclass(slots=True)
+class Outputs:
+    """Rows by result table, in the order they were made, and counts of what happened."""
+
+    tables: dict[str, list[pa.Table]] = field(default_factory=dict)
+    rows: int = 0
+
+    def add(self, table: str, rows: pa.Table | None) -> None:
+        """Appends rows of a result table; None and empty tables are fine."""
+        if rows is None or not rows.num_rows:
+            return
+        self.tables.setdefault(table, []).append(rows)
+        self.rows += rows.num_rows
+
+    def batch(self) -> dict[str, pa.Table]:
+        """One table a result table, in the order of models.rows.TABLES."""
+        return {
+            name: pa.concat_tables(self.tables[name]).unify_dictionaries()
+            for name in (*TABLES, *STREAM_TABLES)
+            if name in self.tables
+        }
+
+
+@dataclass(slots=True)
+class Counters:
+    """Running counts of one worker process; not part of any state."""
+
+    records: int = 0
+    events: int = 0  # accepted metric events, projected ones included
+    activities: int = 0
+    late_events: int = 0
+    dead_letters: int = 0
+    duplicate_records: int = 0
+    duplicate_events: int = 0
+    unverifiable_records: int = 0  # stamps older than the producer memory reaches
+    skipped_records: int = 0  # delivered again after a resume
+    windows_closed: int = 0
+    anomalies: int = 0

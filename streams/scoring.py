@@ -1,0 +1,142 @@
+"""One anomaly scorer a series, fed with its closed windows in order.
+
+In: closed on-time windows of the smallest size. Out: rows of `anomalies`. Never: more than `series_max` scorers;
+depends on chunk boundaries: windows close in order of their end, and within one end in order of the series' names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.anomaly import Scorer, Verdict, WindowPoint, new_scorer, restore_scorer
+from models.windows.operator import WindowRows
+from streams.interning import Interner, Series
+from streams.result_rows import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """For each row of `rows`: the offset and append time of the record whose events closed it."""
+
+    rows: WindowRows
+    offset: npt.NDArray[np.int64]
+    appended_ms: npt.NDArray[np.int64]
+
+
+class ScorerBank:
+    """The scorers of one partition, longest-silent first."""
+
+    def __init__(self, *, series_max: int, series_idle_ms: int, score_min: float) -> None:
+        self._series_max = series_max
+        self._idle_ms = series_idle_ms
+        self._score_min = score_min
+        self._scorers: OrderedDict[Series, tuple[Scorer, int]] = OrderedDict()  # -> (scorer, end of last window)
+
+    def __len__(self) -> int:
+        return len(self._scorers)
+
+    def score(
+        self, closing: Closing, origin: Origin, series: Interner[Series], units: Interner[str]
+    ) -> list[dict[str, Any]]:
+        """Feeds every on-time window to its series' scorer; returns rows of `anomalies`."""
+        c = closing.rows.columns
+        on_time = np.flatnonzero(c["gen"] == 0).tolist()
+        starts = c["start_ms"].tolist()
+        names = [series.keys[i] for i in c["series"].tolist()]
+        anomalies = []
+        for i in sorted(on_time, key=lambda i: (starts[i], names[i])):
+            scorer = self._scorer(names[i], starts[i] + closing.rows.spec.size_ms)
+            verdict = scorer.step(_point(closing.rows, i))
+            if verdict.alarm:
+                row = _anomaly(closing, i, names[i], verdict, origin)
+                row |= {
+                    "detector": scorer.name,
+                    "detector_version": scorer.version,
+                    "unit": units.keys[int(c["unit"][i])],
+                }
+                anomalies.append(row)
+        return anomalies
+
+    def state(self) -> list[list[Any]]:
+        """[[swarm, agent, metric, end of last window, scorer state], ...], longest-silent first."""
+        return [[*name, end_ms, scorer.state()] for name, (scorer, end_ms) in self._scorers.items()]
+
+    def restore(self, state: list[list[Any]]) -> None:
+        """Loads what `state` saved."""
+        self._scorers = OrderedDict(
+            ((swarm, agent, metric), (restore_scorer(scorer), end_ms)) for swarm, agent, metric, end_ms, scorer in state
+        )
+
+    def _scorer(self, name: Series, end_ms: int) -> Scorer:
+        """The series' scorer, for a window that ends at end_ms."""
+        # Windows close in order of their end, so the head of the dictionary is the longest-silent series.
+        while self._scorers:
+            head, (_, head_end_ms) = next(iter(self._scorers.items()))
+            if head_end_ms >= end_ms - self._idle_ms:
+                break
+            del self._scorers[head]
+        known = self._scorers.pop(name, None)
+        if known is None:
+            if len(self._scorers) >= self._series_max:
+                self._scorers.popitem(last=False)
+            known = (new_scorer(name[2], score_min=self._score_min), end_ms)
+        self._scorers[name] = (known[0], end_ms)
+        return known[0]
+
+
+def _point(rows: WindowRows, i: int) -> WindowPoint:
+    c = rows.columns
+    weight = float(c["weight"][i])
+    return WindowPoint(
+        window_start_ms=int(c["start_ms"][i]),
+        window_ms=rows.spec.size_ms,
+        events=int(c["events"][i]),
+        weight_sum=weight,
+        mean=float(c["mean"][i]),
+        min=float(c["min"][i]),
+        max=float(c["max"][i]),
+        stddev=float(np.sqrt(c["m2"][i] / weight)),
+        last=float(c["last"][i]),
+    )
+
+
+def _anomaly(closing: Closing, i: int, name: Series, verdict: Verdict, origin: Origin) -> dict[str, Any]:
+    c = closing.rows.columns
+    identity = (
+        origin.log_id,
+        origin.topic,
+        str(origin.partition),
+        str(origin.fold_version),
+        *name,
+        str(closing.rows.spec.size_ms),
+        str(int(c["start_ms"][i])),
+    )
+    return {
+        "anomaly_id": hashlib.blake2b("\0".join(identity).encode(), digest_size=16).hexdigest(),
+        "swarm_id": name[0],
+        "agent_id": name[1],
+        "metric": name[2],
+        "window_ms": closing.rows.spec.size_ms,
+        "window_start": int(c["start_ms"][i]),
+        "detected_at": int(closing.appended_ms[i]),
+        "value": float(c["mean"][i]),
+        "expected_low": verdict.expected_low,
+        "expected_high": verdict.expected_high,
+        "score": verdict.score,
+        "severity": verdict.severity,
+        "direction": verdict.direction,
+        "reason": verdict.reason,
+        "log_id": origin.log_id,
+        "topic": origin.topic,
+        "partition": origin.partition,
+        "evidence_from_offset": int(c["first_offset"][i]),
+        "evidence_to_offset": int(c["last_offset"][i]),
+        "fold_version": origin.fold_version,
+        "ver": int(origin.versions(np.array([closing.offset[i]]))[0]),
+    }

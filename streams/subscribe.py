@@ -1,0 +1,50 @@
+"""Follows one of our result topics from outside the worker: the terminal, the demo, a dashboard.
+
+In: settings, a result topic. Out: its JSON rows as they arrive. Never: joins the workers' group or commits offsets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer
+
+from models.settings import Settings
+from streams.topics import full_name
+
+
+async def subscribe(settings: Settings, topic: str, *, from_beginning: bool = False) -> AsyncGenerator[dict[str, Any]]:
+    """Yields each JSON object of `topic` (a name of streams.topics) until the caller stops.
+
+    Use it inside contextlib.aclosing: a loop that is left early must close the connection.
+
+    Records whose value is not a JSON object (dead letters carry the original bytes) are yielded as
+    {"value": bytes, "headers": {...}}.
+    """
+    consumer = AIOKafkaConsumer(
+        full_name(settings, topic),
+        bootstrap_servers=settings.kafka_bootstrap,
+        group_id=None,
+        auto_offset_reset="earliest" if from_beginning else "latest",
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    try:
+        async for record in consumer:
+            yield _decode(record)
+    finally:
+        await consumer.stop()
+
+
+def _decode(record: Any) -> dict[str, Any]:
+    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers or ()}
+    if "error_code" not in headers:
+        try:
+            row = msgspec.json.decode(record.value)
+            if isinstance(row, dict):
+                return row
+        except (msgspec.DecodeError, TypeError):
+            pass
+    return {"value": record.value, "headers": headers}

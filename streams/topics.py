@@ -1,0 +1,141 @@
+"""Every topic in one table, and the code that creates them.
+
+In: settings. Out: topics on the broker, each log's identity. Never: deletes or alters a topic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+
+from models.settings import Settings
+from streams.log_identity import read_topic_ids
+
+METRICS: Final = "swarm.metrics"
+ACTIVITIES: Final = "swarm.activities"
+WINDOWS: Final = "swarm.windows"
+ANOMALIES: Final = "swarm.anomalies"
+DEAD_LETTERS: Final = "swarm.dead-letters"
+
+_DAY_MS: Final = 86_400_000
+# Twice what the decoder accepts: an oversized record shall become a dead letter that says so, not a send that fails
+# in the producer with nothing to look at afterwards.
+MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024
+CREATE_TIMEOUT_MS: Final = 30_000  # a KRaft node that has just started answers within a few seconds
+
+
+class TopicError(Exception):
+    """The broker refuses a topic, or a topic is not what the table says; one line, with what to do."""
+
+
+class BrokerAwayError(TopicError):
+    """No broker answers; it may come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One row of the table. `source`: partitioned by settings.partitions and folded by the workers."""
+
+    name: str
+    key: str
+    value: str
+    retention_ms: int
+    source: bool = False
+    compacted: bool = False
+
+    def config(self) -> dict[str, str]:
+        """The broker-side configuration of this topic."""
+        return {
+            "cleanup.policy": "compact,delete" if self.compacted else "delete",
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(MESSAGE_BYTES_MAX),
+            # Sources carry the broker's own stamp, so that a producer's wrong clock cannot move a watermark.
+            # The embedded broker ignores this and keeps the producer's stamp: see docs/guarantees.md.
+            "message.timestamp.type": "LogAppendTime" if self.source else "CreateTime",
+        }
+
+
+TOPICS: Final[tuple[Topic, ...]] = (
+    Topic(
+        METRICS,
+        "swarm_id or swarm_id/agent_id",
+        "MetricEvent: one, array, NDJSON or columnar batch",
+        7 * _DAY_MS,
+        source=True,
+    ),
+    Topic(ACTIVITIES, "swarm_id", "ActivityEvent: one, array or NDJSON", 30 * _DAY_MS, source=True),
+    Topic(WINDOWS, "row identity", "window row, absolute values, ver", 7 * _DAY_MS, compacted=True),
+    Topic(ANOMALIES, "anomaly id", "anomaly with evidence", 30 * _DAY_MS),
+    Topic(DEAD_LETTERS, "source coordinates", "original bytes, reason in headers", 30 * _DAY_MS),
+)
+SOURCE_TOPICS: Final = tuple(t.name for t in TOPICS if t.source)
+
+
+def full_name(settings: Settings, name: str) -> str:
+    """The name on the broker: the prefix, then the name of the table."""
+    return settings.topic_prefix + name
+
+
+async def ensure_topics(settings: Settings) -> None:
+    """Creates what is missing; existing topics are left as they are.
+
+    Raises BrokerAwayError when no broker answers, TopicError when it refuses.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, client_id="murmur-topics")
+    try:
+        await admin.start()
+        existing = set(await admin.list_topics())
+        missing = [t for t in TOPICS if full_name(settings, t.name) not in existing]
+        if missing:
+            await _create(admin, settings, missing)
+    except (KafkaError, OSError) as error:
+        raise BrokerAwayError(
+            f"Kafka at {settings.kafka_bootstrap}: not reachable: {error}. "
+            "Check MURMUR_KAFKA_BOOTSTRAP and that the broker runs."
+        ) from error
+    finally:
+        await admin.close()
+
+
+async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: list[Topic]) -> None:
+    new = [
+        NewTopic(
+            full_name(settings, t.name),
+            num_partitions=settings.partitions,
+            replication_factor=settings.replication_factor,
+            topic_configs=t.config(),
+        )
+        for t in missing
+    ]
+    try:
+        response = await admin.create_topics(new, timeout_ms=CREATE_TIMEOUT_MS)
+    except TopicAlreadyExistsError:
+        return  # another worker was faster
+    for name, code, *rest in response.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise TopicError(f"topic {name} was refused with Kafka error {code}: {rest[0] if rest else ''}")
+
+
+async def log_ids(settings: Settings, *, timeout_s: float = 30.0) -> dict[str, str]:
+    """Full topic name -> id of its log (the topic's UUID), for the source topics.
+
+    A recreated topic has a new id, so offsets that start again at 0 never meet the results of the old log.
+    Raises BrokerAwayError when the broker does not tell them within `timeout_s`.
+    """
+    names = [full_name(settings, name) for name in SOURCE_TOPICS]
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        try:
+            found = await read_topic_ids(settings.kafka_bootstrap, names)
+            if len(found) == len(names):
+                return found
+            problem = f"unknown topics {sorted(set(names) - set(found))}"
+        except (KafkaError, OSError) as error:
+            problem = repr(error)
+        if asyncio.get_running_loop().time() >= deadline:
+            raise BrokerAwayError(f"Kafka at {settings.kafka_bootstrap}: no topic ids: {problem}")
+        await asyncio.sleep(0.2)

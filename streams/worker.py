@@ -1,0 +1,244 @@
+"""One worker process: start, readiness, watch, graceful stop with one shared deadline.
+
+In: settings. Out: exit code 0 after SIGTERM or SIGINT, 1 for an error no retry can help (printed as one line).
+Never: stays half-alive: whatever fails for good ends the process, and the supervisor starts it from its snapshots.
+
+    python -m streams.worker [--name worker-1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import faust
+
+from models.clock import SystemClock
+from models.settings import Settings, SettingsError, load
+from sinks.base import RetryableSinkError, Sink, SinkError
+from sinks.clickhouse import folds
+from sinks.clickhouse.prices import publish_prices
+from sinks.delivery import backoff_s
+from sinks.registry import build
+from streams import logs
+from streams.app import build_app
+from streams.brake import BadInputError
+from streams.engine import Engine, LogError, Partition
+from streams.snapshots import SnapshotError
+from streams.status import snapshot_of, status_path, write_status
+from streams.topics import (
+    ANOMALIES,
+    DEAD_LETTERS,
+    WINDOWS,
+    BrokerAwayError,
+    TopicError,
+    ensure_topics,
+    full_name,
+    log_ids,
+)
+
+log = logging.getLogger("streams.worker")
+
+STOP_S: Final = 9.0  # everything a graceful stop may take: orchestrators kill after 10 s
+FLUSH_ON_STOP_S: Final = 5.0
+STATUS_INTERVAL_S: Final = 1.0
+START_RETRY_S: Final = 1.0  # first pause while the broker is away; doubles up to sinks.delivery.BACKOFF_S_MAX
+IDENTITY_INTERVAL_S: Final = 10.0  # how soon a replaced log is noticed
+SINK_TOPICS: Final = {
+    "windows": WINDOWS,
+    "swarm_windows": WINDOWS,
+    "anomalies": ANOMALIES,
+    "dead_letters": DEAD_LETTERS,
+}
+EXPECTED: Final = (SinkError, TopicError, LogError, SnapshotError, BadInputError, SettingsError)
+
+
+def run(settings: Settings, name: str) -> int:
+    """Runs until told to stop; returns the exit code."""
+    logs.configure(settings.log_level)
+    try:
+        import uvloop
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_Worker(settings, name).main())
+    except EXPECTED as error:
+        print(f"murmur worker: {error}", file=sys.stderr)  # noqa: T201 - the one line the operator reads
+        return 1
+
+
+class _Worker:
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self._clock = SystemClock()
+        self._stop = asyncio.Event()
+        self._identities: dict[str, str] = {}  # full topic name -> id of its log
+
+    async def main(self) -> int:
+        loop = asyncio.get_running_loop()
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sig, self._stop.set)
+        if not await self._until_up("Kafka", self._prepare_log):
+            return 0
+        sinks = build(self._settings, {t: full_name(self._settings, n) for t, n in SINK_TOPICS.items()})
+        for sink in sinks:
+            if not await self._until_up(sink.name, sink.start):
+                return 0
+        identities = self._identities
+        engine = Engine(self._settings, sinks=sinks, log_ids=identities, clock=self._clock)
+        shown = await asyncio.to_thread(folds.announce, self._settings, config=engine.fingerprint)
+        now_ms = self._clock.now_ms()
+        await asyncio.to_thread(publish_prices, self._settings, engine.prices, now_ms=now_ms)
+        app = build_app(self._settings, engine)
+        starting = asyncio.ensure_future(app.start())
+        watchers = [
+            asyncio.ensure_future(self._report(engine, app)),
+            asyncio.ensure_future(self._watch_identity(engine, identities)),
+        ]
+        if not shown:
+            watchers.append(asyncio.ensure_future(self._activate_when_caught_up(engine, app)))
+        stop, failed = asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(engine.failed.wait())
+        await asyncio.wait([stop, failed], return_when=asyncio.FIRST_COMPLETED)
+        for task in (stop, failed, *watchers):
+            task.cancel()
+        clean = engine.failure is None
+        await self._shut_down(engine, app, starting, sinks, flush=clean)
+        if engine.failure is not None:
+            if isinstance(engine.failure, EXPECTED):
+                print(f"murmur worker: {engine.failure}", file=sys.stderr)  # noqa: T201 - as above
+            else:
+                log.error("worker_crashed", exc_info=engine.failure)
+        # Everything is durable by now; Faust's threads must not hold the process any longer.
+        os._exit(0 if clean else 1)
+
+    async def _prepare_log(self) -> None:
+        await ensure_topics(self._settings)
+        self._identities = await log_ids(self._settings)
+
+    async def _until_up(self, what: str, start: Callable[[], Awaitable[None]]) -> bool:
+        """Tries until `start` succeeds and says why it waits; False when told to stop meanwhile."""
+        attempts = 0
+        while not self._stop.is_set():
+            try:
+                await start()
+                return True
+            except (RetryableSinkError, BrokerAwayError) as error:
+                attempts += 1
+                pause_s = backoff_s(attempts, getattr(error, "retry_after_s", START_RETRY_S))
+                log.warning("waiting_for what=%s pause_s=%.1f %s", what, pause_s, error)
+                self._write_waiting(str(error))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), pause_s)
+        return False
+
+    def _write_waiting(self, error: str) -> None:
+        status = {"name": self._name, "pid": os.getpid(), "ready": False, "error": error}
+        write_status(status_path(self._settings.home, self._name), status | {"updated_at_ms": self._clock.now_ms()})
+
+    async def _report(self, engine: Engine, app: faust.App) -> None:
+        """Rewrites the status file every second."""
+        path = status_path(self._settings.home, self._name)
+        while True:
+            try:
+                assigned, ends = _positions(app, engine)
+                ready = bool(assigned) and not engine.failed.is_set()
+                write_status(
+                    path,
+                    snapshot_of(engine, name=self._name, ready=ready, ends=ends, assigned=assigned, clock=self._clock),
+                )
+            except OSError as error:
+                log.warning("status_not_written %s", error)
+            await asyncio.sleep(STATUS_INTERVAL_S)
+
+    async def _activate_when_caught_up(self, engine: Engine, app: faust.App) -> None:
+        """A new fold version is shown when it stands at the end of every partition it was assigned."""
+        while True:
+            await asyncio.sleep(STATUS_INTERVAL_S)
+            assigned, ends = _positions(app, engine)
+            behind = [p for p, w in engine.workers.items() if p not in ends or w.acknowledged < ends[p]]
+            if assigned and len(engine.workers) >= len(assigned) and not behind:
+                try:
+                    await asyncio.to_thread(folds.activate, self._settings, config=engine.fingerprint)
+                except RetryableSinkError as error:
+                    log.warning("fold_not_activated %s", error)
+                    continue
+                log.info("fold_activated version=%d", self._settings.fold_version)
+                return
+
+    async def _watch_identity(self, engine: Engine, identities: dict[str, str]) -> None:
+        """Ends the worker when a log was replaced under its feet: its offsets mean something else now."""
+        while True:
+            await asyncio.sleep(IDENTITY_INTERVAL_S)
+            try:
+                found = await log_ids(self._settings, timeout_s=0)
+            except TopicError:
+                continue  # away or restarting: nothing can be said yet
+            if found != identities:
+                engine.fail(
+                    LogError(
+                        f"the log behind {sorted(n for n in found if found[n] != identities[n])} was replaced "
+                        "(new topic id): restarting on the new log; results of the old one are kept"
+                    )
+                )
+                return
+
+    async def _shut_down(
+        self, engine: Engine, app: faust.App, starting: asyncio.Future[None], sinks: list[Sink], *, flush: bool
+    ) -> None:
+        """Flush, snapshot, commit, leave the group, close: all within STOP_S."""
+        try:
+            async with asyncio.timeout(STOP_S):
+                if flush:
+                    await engine.revoke(list(engine.workers), timeout_s=FLUSH_ON_STOP_S)
+                    if app.consumer.checkpoints:
+                        await app.consumer.commit()
+                starting.cancel()
+                await app.stop()
+                for sink in sinks:
+                    await sink.close()
+        except TimeoutError:
+            log.warning("stop_cut_short after_s=%.0f; the next start repeats what was not committed", STOP_S)
+        except Exception as error:  # a failing goodbye must not turn a clean stop into a crash
+            log.warning("stop_incomplete %r", error)
+
+
+def _positions(app: faust.App, engine: Engine) -> tuple[list[str], dict[Partition, int]]:
+    """Assigned partitions as topic[n], and known log ends."""
+    try:
+        assignment = app.consumer.assignment()
+        ends = {}
+        for partition in engine.workers:
+            end = app.consumer.highwater(_tp(partition))
+            if end is not None:
+                ends[partition] = end
+    except Exception:  # the consumer thread has not started yet: nothing is assigned
+        return [], {}
+    return sorted(f"{tp.topic}[{tp.partition}]" for tp in assignment), ends
+
+
+def _tp(partition: Partition) -> faust.types.TP:
+    return faust.types.TP(partition.topic, partition.number)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of `python -m streams.worker`."""
+    parser = argparse.ArgumentParser(prog="streams.worker", description="A Murmuration stream worker.")
+    parser.add_argument("--name", default="worker-1", help="name in <home>/run and in logs")
+    arguments = parser.parse_args(argv)
+    try:
+        settings = load()
+    except SettingsError as error:
+        print(f"murmur worker: {error}", file=sys.stderr)  # noqa: T201 - the one line the operator reads
+        return 2
+    return run(settings, arguments.name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
