@@ -1,0 +1,177 @@
+"""Builds a report: reader -> analysis -> comparison -> view model, and writes it in its formats.
+
+In: a Reader, a ReportConfig. Out: `Report`; files. Never: SQL, statistics or HTML of its own.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from models.clock import Clock, SystemClock
+from reports.analysis.insights import sentences
+from reports.analysis.quality import quality_notes
+from reports.analysis.summary import summarise
+from reports.compare.engine import ComparisonInput, compare_swarms
+from reports.compare.finding import Finding, SuccessFinding
+from reports.config import OutputFormat, ReportConfig
+from reports.queries.port import (
+    AnomalyRow,
+    ModelCostRow,
+    Query,
+    Reader,
+    Result,
+    SwarmRow,
+    TaskRow,
+    WindowRow,
+)
+from reports.render.view import Chart, Report
+
+ANOMALIES_SHOWN = 50  # the highest scores; the count of all is shown beside them
+SWARMS_NAMED = 10  # in the message about an unknown swarm
+FILE_ID_LENGTH = 12  # of the report id in file names: 48 bits tell the reports of a directory apart
+CHART_METRICS_MAX = 4  # time lines: more make nobody wiser
+
+
+RowT = TypeVar("RowT")
+
+
+class UnknownSwarmError(ValueError):
+    """A swarm that left no event in the time range."""
+
+
+def build_report(
+    reader: Reader,
+    config: ReportConfig,
+    *,
+    clock: Clock | None = None,
+    report_id: str | None = None,
+    with_charts: bool = True,
+) -> Report:
+    """Asks every question once, then computes. Raises UnknownSwarmError when a swarm has no rows.
+
+    `with_charts=False` saves a second or two where nobody will look at them.
+    """
+    swarm_ids, time = config.swarms, config.time
+    queries: dict[str, Query] = {}
+
+    def keep(result: Result[RowT]) -> Sequence[RowT]:
+        queries[result.query.name] = result.query
+        return result.rows
+
+    swarms = keep(reader.swarms(swarm_ids, time))
+    _require_known(reader, config, swarms)
+    activities = keep(reader.activities(swarm_ids, time))
+    tasks = keep(reader.tasks(swarm_ids, time))
+    anomaly_counts = keep(reader.anomaly_counts(swarm_ids, time))
+    configurations = keep(reader.configurations(swarm_ids))
+    anomalies = keep(reader.anomalies(swarm_ids, time, ANOMALIES_SHOWN))
+    dead_letters = keep(reader.dead_letters())
+    costs = keep(reader.cost_by_model(swarm_ids, time))
+    agents = keep(reader.agents(swarm_ids, time))
+    lines = _line_metrics(anomalies)
+    windows = keep(reader.windows(swarm_ids, lines, time))
+    data = ComparisonInput(
+        tasks, keep(reader.calls(swarm_ids, time)), keep(reader.agent_metrics(swarm_ids, time)), queries
+    )
+    findings: tuple[Finding, ...] = ()
+    successes: tuple[SuccessFinding, ...] = ()
+    if len(swarm_ids) > 1:
+        findings, successes = compare_swarms(swarm_ids, data, metrics=config.metrics, pairing=config.pairing)
+    summaries = tuple(
+        summarise(
+            swarm_id,
+            swarms=swarms,
+            activities=activities,
+            tasks=tasks,
+            anomalies=anomaly_counts,
+            configurations=configurations,
+        )
+        for swarm_id in swarm_ids
+    )
+    return Report(
+        report_id=report_id or uuid.uuid4().hex,
+        created_at_ms=(clock or SystemClock()).now_ms(),
+        title=config.title or _title(config),
+        config=config,
+        summaries=summaries,
+        sentences=sentences(findings, summaries),
+        comparisons=findings,
+        success=successes,
+        charts=_charts(config, findings, tasks, windows, anomalies, lines, costs) if with_charts else (),
+        anomalies=tuple(anomalies),
+        anomalies_total=sum(row.anomalies for row in anomaly_counts),
+        agents=tuple(agents),
+        costs=tuple(costs),
+        quality=quality_notes(summaries, findings, dead_letters),
+        queries=queries,
+    )
+
+
+def write_report(report: Report, out_dir: Path, formats: Sequence[OutputFormat]) -> list[Path]:
+    """Writes `<out_dir>/<kind>-<id>.<format>` for each format; returns the paths in the order asked for."""
+    return write_rendered(report, out_dir, {name: render(report, name) for name in formats})
+
+
+def write_rendered(report: Report, out_dir: Path, bodies: Mapping[str, str]) -> list[Path]:
+    """The same for formats that are rendered already."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, body in bodies.items():
+        path = out_dir / f"{report.config.kind}-{report.report_id[:FILE_ID_LENGTH]}.{name}"
+        path.write_text(body, encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def render(report: Report, name: OutputFormat) -> str:
+    """The report as text in one format."""
+    if name == "json":
+        from reports.render.json import render_json
+
+        return render_json(report)
+    if name == "md":
+        from reports.render.markdown import render_markdown
+
+        return render_markdown(report)
+    from reports.render.html import render_html
+
+    return render_html(report)
+
+
+def _require_known(reader: Reader, config: ReportConfig, found: Sequence[SwarmRow]) -> None:
+    missing = [name for name in config.swarms if name not in {row.swarm_id for row in found}]
+    if not missing:
+        return
+    known = reader.known_swarms(SWARMS_NAMED).rows
+    where = "in this time range" if config.from_ms is not None or config.to_ms is not None else "in the database"
+    hint = f"the newest swarms are {', '.join(known)}" if known else "there is no swarm at all yet"
+    raise UnknownSwarmError(f"swarm {', '.join(missing)} has no event {where}; {hint}")
+
+
+def _line_metrics(anomalies: Sequence[AnomalyRow]) -> tuple[str, ...]:
+    """What is drawn over time: the metrics with the highest anomaly scores first, task durations always."""
+    return tuple(dict.fromkeys([*(a.metric for a in anomalies), "task_duration"]))[:CHART_METRICS_MAX]
+
+
+def _charts(
+    config: ReportConfig,
+    findings: Sequence[Finding],
+    tasks: Sequence[TaskRow],
+    windows: Sequence[WindowRow],
+    anomalies: Sequence[AnomalyRow],
+    lines: Sequence[str],
+    costs: Sequence[ModelCostRow],
+) -> tuple[Chart, ...]:
+    from reports.charts import comparison, swarms
+
+    drawn = [comparison.forest(findings), comparison.durations(tasks, config.swarms)]
+    drawn += [swarms.over_time(windows, anomalies, metric) for metric in lines]
+    drawn.append(swarms.cost_by_model(costs))
+    return tuple(chart for chart in drawn if chart is not None)
+
+
+def _title(config: ReportConfig) -> str:
+    return " against ".join(config.swarms) if len(config.swarms) > 1 else config.swarms[0]

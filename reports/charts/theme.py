@@ -1,0 +1,67 @@
+"""How every chart looks: one palette that colour-blind readers can tell apart, one set of neutral inks.
+
+In: nothing. Out: colours and the Vega-Lite configuration.
+Never: a colour that carries meaning alone; shape, dash or text says the same.
+
+The neutral inks are the light theme's. A page in dark mode replaces exactly these colours by its own (report.css).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+INK: Final = "#1f2328"  # text
+INK_SOFT: Final = "#59636e"  # axis labels, captions
+LINE: Final = "#d1d9e0"  # grid
+RULE: Final = "#818b98"  # reference line
+
+# Okabe and Ito's palette in an order that keeps neighbours apart; yellow is left out, it vanishes on white.
+PALETTE: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+BETTER: Final = "#0072b2"
+WORSE: Final = "#d55e00"
+NEUTRAL: Final = "#818b98"
+ALERT: Final = "#d55e00"
+DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 2], [1, 3])
+
+# vl-convert carries this font itself, so text is measured alike on every machine; pages put their own font on top.
+FONT: Final = "Liberation Sans, Arial, sans-serif"
+WIDTH_PX: Final = 640
+FONT_PX: Final = 13
+
+
+def configuration() -> dict[str, Any]:
+    """The `config` of a Vega-Lite specification."""
+    axis = {
+        "labelColor": INK_SOFT,
+        "titleColor": INK_SOFT,
+        "gridColor": LINE,
+        "domainColor": LINE,
+        "tickColor": LINE,
+        "labelFontSize": FONT_PX,
+        "titleFontSize": FONT_PX,
+        "titleFontWeight": "normal",
+        "labelLimit": 260,
+    }
+    return {
+        "background": "transparent",
+        "padding": {
+            "left": 12,
+            "right": 16,
+            "top": 5,
+            "bottom": 5,
+        },  # room for a font a little wider than ours
+        "font": FONT,
+        "view": {"stroke": None},
+        "axis": axis,
+        "legend": {
+            "labelColor": INK,
+            "titleColor": INK_SOFT,
+            "labelFontSize": FONT_PX,
+            "titleFontSize": FONT_PX,
+            "titleFontWeight": "normal",
+            "orient": "top",
+            "labelLimit": 280,
+            "symbolStrokeWidth": 2,
+        },
+        "range": {"category": list(PALETTE)},
+    }

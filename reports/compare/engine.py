@@ -1,0 +1,90 @@
+"""Compares every pair of swarms in every measure they share, and concludes over all of it at once.
+
+In: rows of the queries. Out: concluded findings and the counts behind success.
+Never: a finding outside the correction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+from reports.compare import samples
+from reports.compare.align import Sample
+from reports.compare.finding import Finding, SuccessFinding
+from reports.compare.measures import CALL_MEASURES, TASK_MEASURES, Measure, measure_of
+from reports.compare.statistics import Pairing, compare
+from reports.compare.verdict import conclude
+from reports.queries.port import AgentMetricRow, CallRow, Query, TaskRow
+
+EVENT_METRICS_MAX: Final = 20  # custom metrics compared without being asked for: those with the most events
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonInput:
+    """The rows a comparison rests on, and the queries they came from by name."""
+
+    tasks: Sequence[TaskRow]
+    calls: Sequence[CallRow]
+    agent_metrics: Sequence[AgentMetricRow]
+    queries: Mapping[str, Query]
+
+
+def compare_swarms(
+    swarm_ids: Sequence[str],
+    data: ComparisonInput,
+    *,
+    metrics: Sequence[str] = (),
+    pairing: Pairing = "auto",
+) -> tuple[tuple[Finding, ...], tuple[SuccessFinding, ...]]:
+    """`metrics` empty: every measure that at least one swarm has. Pairs in the order of `swarm_ids`."""
+    findings: list[Finding] = []
+    successes: list[SuccessFinding] = []
+    for measure, query, by_swarm in _all_samples(swarm_ids, data, metrics):
+        asked = measure.name in metrics
+        if not asked and not any(sample.measured for sample in by_swarm.values()):
+            continue
+        for a, b in combinations(swarm_ids, 2):
+            finding, counts = compare(
+                measure, by_swarm[a], by_swarm[b], pairing=pairing, query=query, sql=_sql(data, query)
+            )
+            findings.append(finding)
+            if counts is not None:
+                successes.append(counts)
+    return conclude(findings, successes)
+
+
+def _all_samples(
+    swarm_ids: Sequence[str], data: ComparisonInput, metrics: Sequence[str]
+) -> Iterator[tuple[Measure, str, dict[str, Sample]]]:
+    activity_measures: list[tuple[str, str, dict[str, Sample]]] = [
+        *((n, "tasks", {s: samples.task_sample(n, s, data.tasks) for s in swarm_ids}) for n in TASK_MEASURES),
+        *((n, "calls", samples.call_samples(k, swarm_ids, data.calls)) for n, k in CALL_MEASURES.items()),
+    ]
+    # A name that agents publish as plain metric events is compared from these where no activity carries it.
+    from_activities = {n for n, _, by_swarm in activity_measures if any(s.measured for s in by_swarm.values())}
+    from_events = _event_metrics(data.agent_metrics, metrics, from_activities)
+    for name, query, by_swarm in activity_measures:
+        if name not in from_events and (not metrics or name in metrics):
+            yield measure_of(name), query, by_swarm
+    for name in from_events:
+        unit = next((row.unit for row in data.agent_metrics if row.metric == name and row.unit), "")
+        by_swarm = {s: samples.agent_sample(name, s, data.agent_metrics) for s in swarm_ids}
+        yield measure_of(name, unit), "agent_metrics", by_swarm
+
+
+def _event_metrics(rows: Sequence[AgentMetricRow], metrics: Sequence[str], from_activities: set[str]) -> list[str]:
+    events: dict[str, int] = {}
+    for row in rows:
+        if row.metric not in from_activities:
+            events[row.metric] = events.get(row.metric, 0) + row.events
+    if metrics:
+        own = {*TASK_MEASURES, *CALL_MEASURES}
+        return [name for name in dict.fromkeys(metrics) if name in events or name not in own]
+    return sorted(sorted(events, key=lambda name: (-events[name], name))[:EVENT_METRICS_MAX])
+
+
+def _sql(data: ComparisonInput, query: str) -> str:
+    return data.queries[query].sql if query in data.queries else ""

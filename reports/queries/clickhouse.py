@@ -1,0 +1,111 @@
+"""Asks ClickHouse a report's questions through the v_* views.
+
+In: a connected client. Out: typed rows with the SQL that gave them.
+Never: opens the connection, reads a table behind the views, puts a user's string into SQL text it executes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+from reports.queries import sqltext
+from reports.queries.port import (
+    ActivityRow,
+    AgentMetricRow,
+    AgentRow,
+    AnomalyCountRow,
+    AnomalyRow,
+    CallRow,
+    ConfigurationRow,
+    DeadLetterRow,
+    ModelCostRow,
+    Query,
+    Result,
+    SwarmRow,
+    TaskRow,
+    TimeRange,
+    WindowRow,
+)
+
+# DateTime64(3) reaches from 1900 to 2299; unbounded ends become bounds beyond every valid event time.
+FROM_MS_MIN: Final = 0
+TO_MS_MAX: Final = 4_102_444_800_000 + 86_400_000  # a day after the last valid event time, 2100-01-01Z
+
+T = TypeVar("T")
+
+
+class QueryResult(Protocol):
+    result_rows: Sequence[Sequence[Any]]
+    column_names: Sequence[str]
+
+
+class Client(Protocol):
+    """What is needed of a clickhouse-connect client."""
+
+    def query(self, query: str, parameters: dict[str, Any]) -> QueryResult: ...
+
+
+class ClickHouseReader:
+    """The Reader over a database; `client` comes from sinks.clickhouse.client.connect."""
+
+    def __init__(self, client: Any) -> None:
+        self._client: Client = client
+
+    def known_swarms(self, limit: int) -> Result[str]:
+        return self._ask("known_swarms", lambda swarm_id: str(swarm_id), limit=limit)
+
+    def swarms(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[SwarmRow]:
+        return self._ask("swarms", SwarmRow, swarms=swarm_ids, **_bounds(time))
+
+    def activities(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[ActivityRow]:
+        return self._ask("activities", ActivityRow, swarms=swarm_ids, **_bounds(time))
+
+    def tasks(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[TaskRow]:
+        return self._ask("tasks", TaskRow, swarms=swarm_ids, **_bounds(time))
+
+    def calls(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[CallRow]:
+        return self._ask("calls", CallRow, swarms=swarm_ids, **_bounds(time))
+
+    def agent_metrics(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AgentMetricRow]:
+        return self._ask("agent_metrics", AgentMetricRow, swarms=swarm_ids, **_bounds(time))
+
+    def anomalies(self, swarm_ids: Sequence[str], time: TimeRange, limit: int) -> Result[AnomalyRow]:
+        return self._ask("anomalies", AnomalyRow, swarms=swarm_ids, limit=limit, **_bounds(time))
+
+    def anomaly_counts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AnomalyCountRow]:
+        return self._ask("anomaly_counts", AnomalyCountRow, swarms=swarm_ids, **_bounds(time))
+
+    def dead_letters(self) -> Result[DeadLetterRow]:
+        return self._ask("dead_letters", DeadLetterRow)
+
+    def cost_by_model(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[ModelCostRow]:
+        return self._ask("cost_by_model", ModelCostRow, swarms=swarm_ids, **_bounds(time))
+
+    def agents(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AgentRow]:
+        return self._ask("agents", AgentRow, swarms=swarm_ids, **_bounds(time))
+
+    def windows(self, swarm_ids: Sequence[str], metrics: Sequence[str], time: TimeRange) -> Result[WindowRow]:
+        return self._ask("windows", WindowRow, swarms=swarm_ids, metrics=metrics, **_bounds(time))
+
+    def configurations(self, swarm_ids: Sequence[str]) -> Result[ConfigurationRow]:
+        return self._ask("configurations", ConfigurationRow, swarms=swarm_ids)
+
+    def _ask(self, name: str, make: Callable[..., T], **parameters: Any) -> Result[T]:
+        sql = sqltext.load(name)
+        bound = {key: list(v) if isinstance(v, (list, tuple)) else v for key, v in parameters.items()}
+        answer = self._client.query(sql, parameters=bound)
+        rows = tuple(make(*(_plain(value) for value in row)) for row in answer.result_rows)
+        return Result(rows, Query(name, sqltext.written_in(sql, bound), len(rows)))
+
+
+def _bounds(time: TimeRange) -> dict[str, int]:
+    return {
+        "from_ms": FROM_MS_MIN if time.from_ms is None else time.from_ms,
+        "to_ms": TO_MS_MAX if time.to_ms is None else time.to_ms,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Lists become tuples, so that rows are values."""
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,224 @@
+"""The questions a report asks, and the typed rows it gets back.
+
+In: swarm ids and a time range. Out: rows together with the SQL that gave them.
+Never: SQL in a caller, a number without the query behind it.
+
+A row keeps NULL as None: not measured, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+RowT = TypeVar("RowT", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """Half-open [from_ms, to_ms) of event time in epoch milliseconds; None is unbounded."""
+
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question as it was asked: `sql` has its parameters written in and can be run as it stands."""
+
+    name: str
+    sql: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Generic[RowT]):
+    rows: Sequence[RowT]
+    query: Query
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmRow:
+    swarm_id: str
+    first_ms: int | None
+    last_ms: int | None
+    agents: int
+    activities: int
+    metric_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRow:
+    """One swarm and activity kind. Percentiles are exact, over the activities that have a duration."""
+
+    swarm_id: str
+    kind: str
+    total: int
+    completed: int
+    failed: int
+    cancelled: int
+    blocked: int
+    running: int
+    measured: int  # activities with a duration
+    duration_p50_ms: float | None
+    duration_p95_ms: float | None
+    duration_mean_ms: float | None
+    priced: int
+    cost_usd: float | None
+    cost_provenances: tuple[str, ...]
+    with_tokens: int
+    input_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    output_tokens: int | None
+    provenances: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """One task of a swarm: the mean of its repeats. Costs and tokens are the task's own, else its model calls'."""
+
+    swarm_id: str
+    task_id: str
+    named: bool  # False: the activity had no task_id, so its own id stands in and it cannot be paired
+    repeats: int
+    finished: int  # completed or failed, or success reported
+    successes: int
+    success_reported: int  # of `finished`, those that said so themselves; the rest is taken from the status
+    duration_ms: float | None
+    cost_usd: float | None
+    input_tokens: float | None
+    cache_read_tokens: float | None
+    cache_write_tokens: float | None
+    output_tokens: float | None
+    provenances: tuple[str, ...]
+    cost_provenances: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """Durations of one kind of call, summed over a task ('' = the calls name no task), or over an agent."""
+
+    swarm_id: str
+    kind: str
+    by_task: bool  # False: `unit` is an agent
+    unit: str
+    calls: int
+    duration_sum_ms: float
+    provenances: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentMetricRow:
+    """One agent's weighted mean of one metric over its raw events."""
+
+    swarm_id: str
+    metric: str
+    agent_id: str
+    events: int
+    mean: float
+    unit: str
+    provenances: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyRow:
+    swarm_id: str
+    agent_id: str
+    metric: str
+    window_start_ms: int
+    detected_at_ms: int
+    value: float
+    expected_low: float
+    expected_high: float
+    score: float
+    severity: str
+    detector: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyCountRow:
+    swarm_id: str
+    severity: str
+    anomalies: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRow:
+    error_code: str
+    dead_letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCostRow:
+    swarm_id: str
+    model: str
+    calls: int
+    priced: int
+    cost_usd: float | None
+    output_tokens: int | None
+    cost_provenances: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRow:
+    swarm_id: str
+    agent_id: str
+    role: str
+    tasks: int
+    failed: int
+    tool_calls: int
+    model_calls: int
+    task_p50_ms: float | None
+    task_p95_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRow:
+    swarm_id: str
+    metric: str
+    window_ms: int
+    window_start_ms: int
+    events: int
+    mean: float
+    p95: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationRow:
+    swarm_id: str
+    run_id: str
+    status: str
+    configuration: Mapping[str, str] = field(default_factory=dict)
+
+
+class Reader(Protocol):
+    """Every question a report may ask. Swarms not present simply give no row."""
+
+    def known_swarms(self, limit: int) -> Result[str]: ...
+
+    def swarms(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[SwarmRow]: ...
+
+    def activities(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[ActivityRow]: ...
+
+    def tasks(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[TaskRow]: ...
+
+    def calls(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[CallRow]: ...
+
+    def agent_metrics(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AgentMetricRow]: ...
+
+    def anomalies(self, swarm_ids: Sequence[str], time: TimeRange, limit: int) -> Result[AnomalyRow]: ...
+
+    def anomaly_counts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AnomalyCountRow]: ...
+
+    def dead_letters(self) -> Result[DeadLetterRow]: ...
+
+    def cost_by_model(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[ModelCostRow]: ...
+
+    def agents(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AgentRow]: ...
+
+    def windows(self, swarm_ids: Sequence[str], metrics: Sequence[str], time: TimeRange) -> Result[WindowRow]: ...
+
+    def configurations(self, swarm_ids: Sequence[str]) -> Result[ConfigurationRow]: ...

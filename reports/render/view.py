@@ -1,0 +1,65 @@
+"""The one typed view model: everything a report says, before it looks like anything.
+
+In: facts, findings, rows. Out: `Report`. Never: a number that a renderer would have to compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reports.analysis.facts import Fact, QualityNote, Sentence, SwarmSummary
+from reports.compare.finding import Finding, SuccessFinding
+from reports.config import ReportConfig
+from reports.queries.port import AgentRow, AnomalyRow, ModelCostRow, Query
+
+REPORT_SCHEMA_VERSION = 1  # of the JSON; a field may be added, none changes its meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """`svg` is complete and offline; `description` says in words what it shows."""
+
+    name: str
+    title: str
+    description: str
+    svg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    report_id: str
+    created_at_ms: int
+    title: str
+    config: ReportConfig
+    summaries: tuple[SwarmSummary, ...]
+    sentences: tuple[Sentence, ...]
+    comparisons: tuple[Finding, ...]
+    success: tuple[SuccessFinding, ...]
+    charts: tuple[Chart, ...]
+    anomalies: tuple[AnomalyRow, ...]
+    anomalies_total: int
+    agents: tuple[AgentRow, ...]
+    costs: tuple[ModelCostRow, ...]
+    quality: tuple[QualityNote, ...]
+    queries: Mapping[str, Query]
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The compared pairs, in order."""
+        return tuple(dict.fromkeys((f.a, f.b) for f in self.comparisons))
+
+    def findings_of(self, a: str, b: str) -> tuple[Finding, ...]:
+        return tuple(f for f in self.comparisons if (f.a, f.b) == (a, b))
+
+    @property
+    def fact_names(self) -> tuple[tuple[str, str], ...]:
+        """(name, label) of every fact any swarm has, in the order they first appear."""
+        return tuple({fact.name: fact.label for s in self.summaries for fact in s.facts}.items())
+
+    def facts(self, name: str) -> tuple[Fact | None, ...]:
+        return tuple(summary.fact(name) for summary in self.summaries)
+
+    @property
+    def configuration_keys(self) -> tuple[str, ...]:
+        return tuple(sorted({key for summary in self.summaries for key, _ in summary.configuration}))
