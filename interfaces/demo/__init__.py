@@ -1,0 +1,1 @@
+"""The demonstration: a real local swarm in two configurations, measured, streamed, compared."""
