@@ -1,0 +1,1 @@
+"""Benchmarks: measured on real parts, printed with machine, versions, seed and commit."""
