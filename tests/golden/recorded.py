@@ -1,0 +1,194 @@
+"""Two small swarms as query rows, for reports that must come out byte for byte the same.
+
+In: nothing. Out: a Reader over fixed rows. Never: randomness; the rows are arithmetic on the index.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from reports.queries.port import (
+    ActivityRow,
+    AgentMetricRow,
+    AgentRow,
+    AnomalyCountRow,
+    AnomalyRow,
+    CallRow,
+    ConfigurationRow,
+    DeadLetterRow,
+    ModelCostRow,
+    Query,
+    Result,
+    SwarmRow,
+    TaskRow,
+    TimeRange,
+    WindowRow,
+)
+
+T0_MS = 1_772_366_400_000  # 2026-03-01T12:00:00Z
+SWARMS = ("careful", "hasty")
+TASKS = 40
+
+
+def _wave(i: int, salt: int) -> float:
+    """A fixed number in 0..1 that looks irregular."""
+    return (math.sin(12.9898 * i + 78.233 * salt) * 43758.5453) % 1
+
+
+def _task(swarm: int, i: int) -> TaskRow:
+    ok = not (i % 20 == 3 if swarm == 0 else i % 4 == 1)
+    duration_ms = 1000 * (0.5 + _wave(i, 1)) * (1.0 if swarm == 0 else 1.8 + 0.3 * _wave(i, 2))
+    cost = None if swarm == 1 and i == 7 else 0.01 * (1 + _wave(i, 3)) * (1 + 0.2 * _wave(i, 4 + swarm))
+    money = () if cost is None else ("estimated",)
+    tokens = 900.0 + round(300 * _wave(i, 5 + swarm))
+    return TaskRow(
+        SWARMS[swarm],
+        f"task-{i:02d}",
+        True,
+        1,
+        1,
+        int(ok),
+        1,
+        duration_ms,
+        cost,
+        tokens,
+        None,
+        None,
+        200.0,
+        ("measured",),
+        money,
+    )
+
+
+class RecordedReader:
+    """A Reader over the rows above; it ignores swarms and times that no golden report asks for."""
+
+    def _result(self, name: str, rows: Sequence[Any]) -> Result[Any]:
+        return Result(tuple(rows), Query(name, f"SELECT * FROM recorded_{name}", len(rows)))
+
+    def known_swarms(self, limit: int) -> Result[str]:
+        return self._result("known_swarms", SWARMS[:limit])
+
+    def swarms(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[SwarmRow]:
+        rows = [SwarmRow(s, T0_MS, T0_MS + 300_000, 4, 4 * TASKS, 1_000) for s in SWARMS if s in swarm_ids]
+        return self._result("swarms", rows)
+
+    def activities(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[ActivityRow]:
+        rows = []
+        for index, swarm in enumerate(SWARMS):
+            if swarm not in swarm_ids:
+                continue
+            tasks = [_task(index, i) for i in range(TASKS)]
+            won = sum(t.successes for t in tasks)
+            durations = sorted(t.duration_ms for t in tasks if t.duration_ms is not None)
+            costs = [t.cost_usd for t in tasks if t.cost_usd is not None]
+            common = (durations[19], durations[37], sum(durations) / TASKS)
+            rows.append(
+                ActivityRow(
+                    swarm,
+                    "task",
+                    TASKS,
+                    won,
+                    TASKS - won,
+                    0,
+                    0,
+                    0,
+                    TASKS,
+                    *common,
+                    len(costs),
+                    sum(costs),
+                    ("estimated",),
+                    TASKS,
+                    40_000,
+                    None,
+                    None,
+                    8_000,
+                    ("measured",),
+                )
+            )
+        return self._result("activities", rows)
+
+    def tasks(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[TaskRow]:
+        rows = [_task(SWARMS.index(s), i) for s in SWARMS if s in swarm_ids for i in range(TASKS)]
+        return self._result("tasks", rows)
+
+    def calls(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[CallRow]:
+        rows = [
+            CallRow(s, "tool_call", True, f"task-{i:02d}", 3, 300 * (1 + _wave(i, 8 + k)), ("measured",))
+            for k, s in enumerate(SWARMS)
+            if s in swarm_ids
+            for i in range(TASKS)
+        ]
+        return self._result("calls", rows)
+
+    def agent_metrics(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AgentMetricRow]:
+        rows = [
+            AgentMetricRow(s, "cpu_usage", f"agent-{i}", 250, 0.4 + 0.1 * i, "ratio", ("measured",))
+            for s in SWARMS
+            if s in swarm_ids
+            for i in range(4)
+        ]
+        return self._result("agent_metrics", rows)
+
+    def anomalies(self, swarm_ids: Sequence[str], time: TimeRange, limit: int) -> Result[AnomalyRow]:
+        text = "5,120 ms is above the expected 900 to 2,400 ms <for this agent>"
+        rows = [
+            AnomalyRow(
+                "hasty",
+                "agent-2",
+                "task_duration",
+                T0_MS + 180_000 + 10_000 * i,
+                T0_MS + 195_000,
+                5_120.0 - 300 * i,
+                900.0,
+                2_400.0,
+                0.9999 - 0.0002 * i,
+                ("critical", "high")[i > 0],
+                "residual",
+                text,
+            )
+            for i in range(3)
+        ]
+        return self._result("anomalies", rows[:limit] if "hasty" in swarm_ids else [])
+
+    def anomaly_counts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AnomalyCountRow]:
+        rows = [AnomalyCountRow("hasty", "critical", 1), AnomalyCountRow("hasty", "high", 2)]
+        return self._result("anomaly_counts", rows if "hasty" in swarm_ids else [])
+
+    def dead_letters(self) -> Result[DeadLetterRow]:
+        return self._result("dead_letters", [DeadLetterRow("E_JSON", 2)])
+
+    def cost_by_model(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[ModelCostRow]:
+        rows = [
+            ModelCostRow("careful", "model-large", 120, 120, 0.61, 24_000, ("estimated",)),
+            ModelCostRow("hasty", "model-large", 80, 80, 0.44, 16_000, ("estimated",)),
+            ModelCostRow("hasty", "model-unknown", 3, 0, None, 900, ()),
+        ]
+        return self._result("cost_by_model", [row for row in rows if row.swarm_id in swarm_ids])
+
+    def agents(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AgentRow]:
+        rows = [
+            AgentRow(s, f"agent-{i}", "worker", 10, i, 30, 30, 1_000.0 + 100 * i, 1_800.0 + 100 * i)
+            for s in SWARMS
+            if s in swarm_ids
+            for i in range(4)
+        ]
+        return self._result("agents", rows)
+
+    def windows(self, swarm_ids: Sequence[str], metrics: Sequence[str], time: TimeRange) -> Result[WindowRow]:
+        rows = []
+        for k, swarm in enumerate(SWARMS):
+            for i in range(30):
+                mean = 1_000 * (1 + 0.8 * k) * (0.9 + 0.2 * _wave(i, 20 + k)) * (3 if k and 18 <= i < 21 else 1)
+                rows.append(WindowRow(swarm, "task_duration", 10_000, T0_MS + 10_000 * i, 8, mean, 1.4 * mean))
+        chosen = [row for row in rows if row.swarm_id in swarm_ids and row.metric in metrics]
+        return self._result("windows", chosen)
+
+    def configurations(self, swarm_ids: Sequence[str]) -> Result[ConfigurationRow]:
+        rows = [
+            ConfigurationRow("careful", "run-1", "completed", {"topology": "star", "retries": "2"}),
+            ConfigurationRow("hasty", "run-2", "completed", {"topology": "star", "retries": "0"}),
+        ]
+        return self._result("configurations", [row for row in rows if row.swarm_id in swarm_ids])

@@ -1,0 +1,144 @@
+"""The HTML report as a reader meets it: in a real browser, offline, without JavaScript, on a desk and on a phone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from models.clock import ManualClock
+from reports.build import build_report, render
+from reports.config import ReportConfig
+from tests.golden.recorded import SWARMS, T0_MS, RecordedReader
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    report = build_report(RecordedReader(), ReportConfig(swarms=SWARMS), clock=ManualClock(T0_MS), report_id="f" * 32)
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(render(report, "html"), encoding="utf-8")
+    return path
+
+
+def test_the_file_loads_nothing_and_runs_nothing(page_file: Path) -> None:
+    page = page_file.read_text("utf-8")
+    assert "<script" not in page
+    assert not re.search(r"<(link|iframe|img|object|embed|base)\b", page)
+    assert not re.search(r"(?:src|href|action|data)\s*=\s*[\"'](?!#)", page)
+    assert not re.search(r"@import|url\((?!#)", page)
+    outside = set(re.findall(r"https?://[^\s\"'<>)]+", page))
+    assert outside <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}, "names of XML, never loaded"
+    assert len(page.encode()) < 2_000_000
+
+
+def test_no_id_stands_twice_and_every_inner_link_has_its_target(page_file: Path) -> None:
+    page = page_file.read_text("utf-8")
+    ids = re.findall(r"\bid=\"([^\"]+)\"", page)
+    assert len(ids) == len(set(ids))
+    targets = set(re.findall(r"(?:href=\"#|url\(#)([^\")]+)", page))
+    assert targets <= set(ids)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine: install it to check the page in a browser")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
+        )
+        yield chromium
+        chromium.close()
+
+
+def _open(browser: Browser, path: Path, viewport: dict[str, int], *, scheme: str = "light") -> tuple[Page, list[str]]:
+    context = browser.new_context(
+        viewport=viewport,  # type: ignore[arg-type]  # width and height
+        java_script_enabled=False,
+        color_scheme=scheme,  # type: ignore[arg-type]  # light or dark
+        offline=True,
+    )
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    return page, asked
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_page_opens_offline_without_javascript_and_never_scrolls_sideways(
+    browser: Browser, page_file: Path, viewport: dict[str, int]
+) -> None:
+    page, asked = _open(browser, page_file, viewport)
+    assert asked == [page_file.as_uri()]
+    box = page.locator("main").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= viewport["width"]
+    for selector in ("h1", ".sentences li", "table.cards", "figure", "footer"):
+        found = page.locator(selector).first.bounding_box()
+        assert found is not None, selector
+        assert found["x"] + found["width"] <= viewport["width"] + 1, selector
+    page.context.close()
+
+
+@pytest.mark.browser
+def test_evidence_opens_by_keyboard_alone(browser: Browser, page_file: Path) -> None:
+    page, _ = _open(browser, page_file, DESKTOP)
+    first = page.locator("tr.evidence details").first
+    assert not first.locator("dl").is_visible()
+    first.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert first.locator("dl").is_visible()
+    assert "provenance" in first.inner_text()
+    page.context.close()
+
+
+@pytest.mark.browser
+def test_landmarks_headings_and_pictures_have_names_for_a_screen_reader(browser: Browser, page_file: Path) -> None:
+    page, _ = _open(browser, page_file, DESKTOP)
+    tree = page.locator("body").aria_snapshot()
+    for expected in (
+        'navigation "Sections"',
+        "main",
+        'heading "What these runs show"',
+        "contentinfo",
+        "banner",
+    ):
+        assert expected in tree, expected
+    assert page.locator("figure svg[aria-label]").count() == page.locator("figure svg").count() > 0
+    assert page.locator("table").count() == page.locator("table:has(th[scope=col])").count()
+    page.context.close()
+
+
+@pytest.mark.browser
+def test_dark_mode_turns_the_page_and_the_ink_of_the_charts(browser: Browser, page_file: Path) -> None:
+    seen = {}
+    for scheme in ("light", "dark"):
+        page, _ = _open(browser, page_file, DESKTOP, scheme=scheme)
+        label = page.locator("figure svg text").first
+        seen[scheme] = (
+            page.evaluate("getComputedStyle(document.body).backgroundColor"),
+            page.evaluate("getComputedStyle(document.body).color"),
+            label.evaluate("element => getComputedStyle(element).fill"),
+        )
+        page.context.close()
+    assert seen["light"][0] == "rgb(255, 255, 255)"
+    assert seen["dark"][0] == "rgb(13, 17, 23)"
+    assert seen["dark"][1] == "rgb(230, 237, 243)"
+    assert seen["light"][2] != seen["dark"][2]

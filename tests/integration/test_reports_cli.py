@@ -1,0 +1,146 @@
+"""`murmur compare swarms` and `murmur report generate` as a user runs them, over the real engine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.settings import Settings, environment_of
+from sinks.clickhouse.client import connect
+from tests.support.result_rows import T0, table
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[dict[str, str]]:
+    from tests.support.clickhouse import migrated_database
+
+    rng = np.random.default_rng(4)
+    rows = [
+        {
+            "swarm_id": swarm,
+            "activity_id": f"{swarm}-{i}",
+            "task_id": f"task-{i}",
+            "started_at": T0 + timedelta(seconds=i),
+            "duration_ms": factor * float(rng.lognormal(6, 0.3)),
+            "success": 1,
+            "offset": i,
+        }
+        for swarm, factor in (("slow", 2.0), ("fast", 1.0))
+        for i in range(40)
+    ]
+    with migrated_database() as settings:
+        client = connect(settings)
+        client.insert_arrow("activities", table("activities", rows))
+        client.close()
+        yield _environment(settings)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", **environment_of(settings)}
+
+
+def _murmur(environment: dict[str, str], *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "interfaces.cli.main", *arguments]
+    environment = {**environment, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_compare_prints_a_table_with_the_verdict_and_its_reason(environment: dict[str, str]) -> None:
+    result = _murmur(environment, "compare", "swarms", "slow", "fast")
+    assert result.returncode == 0, result.stderr
+    assert "A = slow, B = fast" in result.stdout
+    assert "task duration: worse: " in result.stdout
+    assert "over the same 40 tasks" in result.stdout
+
+
+def test_compare_as_json_has_the_documented_fields(environment: dict[str, str]) -> None:
+    result = _murmur(environment, "compare", "swarms", "slow", "fast", "--format", "json")
+    assert result.returncode == 0, result.stderr
+    comparisons = {c["metric"]: c for c in json.loads(result.stdout)["comparisons"]}
+    fields = [
+        "metric",
+        "unit",
+        "a",
+        "b",
+        "n_a",
+        "n_b",
+        "paired",
+        "mean_a",
+        "mean_b",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "median_pair_ratio",
+        "p50_a",
+        "p50_b",
+        "p95_a",
+        "p95_b",
+        "test",
+        "p_value",
+        "p_adjusted",
+        "effect",
+        "verdict",
+        "why",
+        "sql",
+        "provenance",
+    ]
+    assert all(set(fields) <= set(c) for c in comparisons.values())
+    assert comparisons["task_duration"]["ratio_low"] > 1.5
+    assert json.loads(result.stdout)["success"][0]["n"] == 40
+
+
+def test_generate_writes_the_files_and_prints_their_paths(environment: dict[str, str], tmp_path: Path) -> None:
+    result = _murmur(
+        environment,
+        "report",
+        "generate",
+        "--swarm",
+        "slow",
+        "--swarm",
+        "fast",
+        "--kind",
+        "executive",
+        "--out",
+        str(tmp_path),
+    )
+    assert result.returncode == 0, result.stderr
+    paths = [Path(line) for line in result.stdout.split()]
+    assert [p.suffix for p in paths] == [".html", ".md", ".json"]
+    assert all(p.stat().st_size > 1_000 for p in paths)
+    listed = json.loads(_murmur(environment, "report", "list", "--format", "json").stdout)
+    assert listed[0]["formats"] == ["html", "json", "md"]
+    shown = _murmur(environment, "report", "show", listed[0]["report_id"][:12], "--format", "json")
+    assert shown.stdout == paths[2].read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("compare", "swarms", "slow", "nobody"), 1, "swarm nobody has no event in the database"),
+        (("compare", "swarms", "slow", "slow"), 2, "two different swarms"),
+        (("compare", "swarms", "slow", "fast", "--time-range", "soon"), 2, "write last-24h"),
+        (
+            ("report", "generate", "--swarm", "slow", "--format", "docx"),
+            2,
+            "known formats are html, md, json",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_what_to_do(
+    environment: dict[str, str], arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    result = _murmur(environment, *arguments)
+    assert result.returncode == code
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.stdout == ""

@@ -1,0 +1,221 @@
+"""Whatever happens in whatever order, the final rows are the recount of the log.
+
+A short form runs with `make test`. Many more schedules, longer ones, another seed:
+
+    MURMUR_SIM_EXAMPLES=2000 MURMUR_SIM_STEPS=100 MURMUR_SIM_SEED=7 \
+        .venv/bin/python -m pytest tests/simulation/test_simulation.py -s --timeout=0
+
+A failure prints its schedule and the line that replays it; MURMUR_SIM_SHRINK=1 before that line shortens the schedule
+to the steps that matter, which may take minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import hypothesis
+from hypothesis import HealthCheck
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from sinks.memory import Fault
+from tests.support.sim_world import PARTITIONS, World
+
+SEED_DEFAULT = 2  # its short form meets every kind of fault; another seed may need more examples for that
+SEED = int(os.environ.get("MURMUR_SIM_SEED", str(SEED_DEFAULT)))
+EXAMPLES = int(os.environ.get("MURMUR_SIM_EXAMPLES", "30"))
+STEPS = int(os.environ.get("MURMUR_SIM_STEPS", "40"))
+PHASES = [p for p in hypothesis.Phase if p is not hypothesis.Phase.shrink or "MURMUR_SIM_SHRINK" in os.environ]
+
+nodes = st.integers(0, 1)
+partitions = st.sampled_from(PARTITIONS)
+passing = st.sampled_from([Fault.AWAY, Fault.AMBIGUOUS, Fault.PARTIAL, None])
+done: dict[str, int] = {}
+
+
+class Installation(RuleBasedStateMachine):
+    """Steps of the outside world; each is small, so that shrinking finds the few that matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.home = Path(tempfile.mkdtemp(prefix="murmur-sim-"))
+
+    @initialize(seed=st.integers(0, 2**16))
+    def begin(self, seed: int) -> None:
+        self.world = World(self.home, seed)
+        self.world.append(6)
+
+    @rule(count=st.integers(1, 12))
+    def append(self, count: int) -> None:
+        self.world.append(count)
+
+    @rule(node=nodes, partition=partitions, count=st.integers(1, 12))
+    def fetch(self, node: int, partition: object, count: int) -> None:
+        one = self.world.nodes[node]
+        if partition in one.assigned:
+            one.consumer.fetch(partition, count)
+
+    @rule(node=nodes)
+    def deliver_one_chunk_of_each(self, node: int) -> None:
+        one = self.world.nodes[node]
+        for partition in sorted(one.assigned):
+            one.deliver(partition)
+
+    @rule(count=st.integers(1, 30))
+    def read_on(self, count: int) -> None:
+        for one in self.world.nodes:
+            for partition in sorted(one.assigned):
+                one.consumer.fetch(partition, count)
+                one.deliver(partition)
+
+    @rule(node=nodes, partition=partitions, back=st.integers(1, 60))
+    def deliver_again(self, node: int, partition: object, back: int) -> None:
+        consumer = self.world.nodes[node].consumer
+        if partition in self.world.nodes[node].assigned:
+            consumer.positions[partition] = max(0, consumer.positions[partition] - back)
+            consumer.fetch(partition, back)
+            self.world.nodes[node].deliver(partition)
+
+    @rule(delta_ms=st.sampled_from([50, 150, 400, 1_000, 6_000, 20_000]))
+    def time_passes(self, delta_ms: int) -> None:
+        self.world.elapse(delta_ms)
+
+    @rule(count=st.integers(1, 12), delta_ms=st.sampled_from([400, 1_000, 5_000]))
+    def work(self, count: int, delta_ms: int) -> None:
+        """An undisturbed while: the ground the faults fall on."""
+        self.world.append(count)
+        self.read_on(count=50)
+        self.world.elapse(delta_ms)
+
+    @rule(node=nodes, all_of_it=st.booleans())
+    def crash_and_lose_state(self, node: int, all_of_it: bool) -> None:
+        """The group has committed more than the disk still knows."""
+        if all_of_it:
+            self.lose_all_snapshots()
+        else:
+            self.lose_newest_snapshot(pick=node)
+        self.crash(node=node)
+
+    @rule(node=nodes)
+    def crash(self, node: int) -> None:
+        self.world.nodes[node].restart()
+        self._count("crash")
+
+    @precondition(lambda self: not any(n.zombie for n in self.world.nodes))
+    @rule(node=nodes)
+    def freeze_and_wake_as_a_zombie(self, node: int) -> None:
+        """The group hands its partitions on; it goes on as if nothing had happened."""
+        zombie = self.world.nodes[node]
+        zombie.zombie = True
+        self.world.nodes[1 - node].revoke()
+        self.world.share(PARTITIONS)
+        self._count("zombie")
+
+    @precondition(lambda self: any(n.zombie for n in self.world.nodes))
+    @rule(order=st.permutations(PARTITIONS))
+    def zombie_joins_again(self, order: list[object]) -> None:
+        for one in self.world.nodes:
+            if one.zombie:
+                one.revoke()
+                one.zombie = False
+        self.world.rebalance(order)
+
+    @rule(order=st.permutations(PARTITIONS))
+    def rebalance(self, order: list[object]) -> None:
+        self.world.rebalance(order)
+        self._count("rebalance")
+
+    @rule(pick=st.integers(0, 20))
+    def lose_newest_snapshot(self, pick: int) -> None:
+        folders = sorted({p.parent for p in self.world.snapshots()})
+        if folders:
+            max(folders[pick % len(folders)].glob("*.snap")).unlink()
+            self._count("snapshot lost")
+
+    @rule(
+        pick=st.integers(0, 20),
+        place=st.floats(0, 1, exclude_max=True),
+        bit=st.integers(0, 7),
+        cut=st.booleans(),
+    )
+    def damage_a_snapshot(self, pick: int, place: float, bit: int, cut: bool) -> None:
+        files = self.world.snapshots()
+        if files:
+            path = files[pick % len(files)]
+            data = bytearray(path.read_bytes())
+            at = int(place * len(data))
+            if cut:
+                del data[at:]
+            elif data:
+                data[at] ^= 1 << bit
+            path.write_bytes(data)
+            self._count("snapshot damaged")
+
+    @rule()
+    def lose_all_snapshots(self) -> None:
+        shutil.rmtree(self.world.settings.state_dir, ignore_errors=True)
+        self._count("all snapshots lost")
+
+    @rule(faults=st.lists(passing, min_size=1, max_size=4))
+    def store_fails(self, faults: list[Fault | None]) -> None:
+        self.world.store.faults.extend(faults)
+        self._count("store fails")
+
+    @rule()
+    def store_refuses_for_good(self) -> None:
+        self.world.store.faults.append(Fault.BROKEN)
+
+    @rule(before_ms=st.sampled_from([0, 30, 2_000]), after_ms=st.sampled_from([0, 30, 8_000]))
+    def store_is_slow(self, before_ms: int, after_ms: int) -> None:
+        self.world.store.before_ms, self.world.store.after_ms = before_ms, after_ms
+
+    @invariant()
+    def order_of_offsets_holds(self) -> None:
+        if hasattr(self, "world"):
+            self.world.check()
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "world"):
+                self.world.drain()
+                self.world.check()
+                self.world.verify()
+        finally:
+            if hasattr(self, "world"):
+                self.world.close()
+            shutil.rmtree(self.home, ignore_errors=True)
+
+    def _count(self, what: str) -> None:
+        done[what] = done.get(what, 0) + 1
+
+
+def test_rows_equal_the_recount_of_the_log_after_every_schedule_of_faults() -> None:
+    replay = (
+        f"MURMUR_SIM_SEED={SEED} MURMUR_SIM_EXAMPLES={EXAMPLES} MURMUR_SIM_STEPS={STEPS} "
+        ".venv/bin/python -m pytest tests/simulation/test_simulation.py"
+    )
+    print(f"seed={SEED} replay: {replay}")
+    done.clear()
+    run_state_machine_as_test(
+        hypothesis.seed(SEED)(Installation),
+        settings=hypothesis.settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=PHASES,
+        ),
+    )
+    print(f"faults: {dict(sorted(done.items()))}")
+    assert len(done) == 7 or SEED != SEED_DEFAULT, f"a kind of fault never happened: {done}"
