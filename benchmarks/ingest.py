@@ -33,7 +33,7 @@ from tests.support.clickhouse import EmbeddedClickHouse
 
 PARTITIONS = 4
 SEED = 7
-EVENTS = {"columns": 4_000_000, "array": 2_000_000, "single": 400_000}
+EVENTS = {"columns": 4_000_000, "mixed": 4_000_000, "array": 2_000_000, "single": 400_000}
 TIMEOUT_S = 600.0
 
 

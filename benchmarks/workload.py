@@ -27,7 +27,7 @@ EVENTS_PER_BATCH = 500
 EVENTS_PER_MS = 50  # event time: 50,000 events a second, so that windows open and close as in a busy swarm
 T0_MS = 1_767_225_600_000  # 2026-01-01Z
 
-FORMS = ("columns", "array", "single")
+FORMS = ("columns", "mixed", "array", "single")
 Record = tuple[int, list[tuple[str, bytes]], bytes]  # partition, headers, value
 
 
@@ -41,12 +41,14 @@ def records(form: str, events: int, *, partitions: int, seed: int) -> Iterator[R
     while turn < events:
         partition = (turn // EVENTS_PER_BATCH) % partitions
         mine = np.arange(AGENTS) % SWARMS % partitions == partition
-        agents = random.choice(np.flatnonzero(mine), EVENTS_PER_BATCH, p=share[mine] / share[mine].sum())
+        senders = EVENTS_PER_BATCH if form in {"single", "mixed"} else 1
+        agents = random.choice(np.flatnonzero(mine), senders, p=share[mine] / share[mine].sum())
+        agents = np.repeat(agents, EVENTS_PER_BATCH // senders)
         metrics = random.integers(0, len(METRICS), EVENTS_PER_BATCH)
         values = np.round(random.lognormal(3, 1, EVENTS_PER_BATCH), 3)
-        times = T0_MS + (turn + np.arange(EVENTS_PER_BATCH)) // EVENTS_PER_MS
+        times = T0_MS + turn // EVENTS_PER_MS + np.arange(EVENTS_PER_BATCH) * (EVENTS_PER_BATCH // senders) // 500
         turn += EVENTS_PER_BATCH
-        if form == "columns":
+        if form in {"columns", "mixed"}:
             yield (
                 partition,
                 [("content-type", b"application/vnd.murmur.columns+msgpack")],

@@ -22,7 +22,9 @@ from models.codecs import (
     payload_of,
     payloads_of,
 )
+from models.codecs.dictionaries import LABEL_KEYS_MAX, Dictionaries
 from models.codecs.records import CONTENT_JSON, HEADER_CONTENT_TYPE
+from tests.support.awkward import normal_rows
 from tests.support.builders import (
     NOW_MS,
     PRODUCER,
@@ -114,7 +116,7 @@ def test_one_object_is_one_event_and_an_empty_array_is_none() -> None:
     chunk = decode_metrics([json_record([])])
     assert (chunk.n, chunk.errors, chunk.ids) == (0, [], None)
     chunk = decode_metrics([columns_record([], series=[[0, 0, 0]], strings=["a"])])
-    assert (chunk.n, chunk.errors, chunk.series) == (0, [], [])
+    assert (chunk.n, chunk.errors) == (0, [])
 
 
 def test_an_object_value_becomes_one_event_a_numeric_leaf_in_the_order_of_the_document() -> None:
@@ -163,13 +165,29 @@ def test_the_last_header_of_a_name_wins_and_a_null_header_counts_as_absent() -> 
     assert decode_metrics([json_record(metric())._replace(headers=[(HEADER_CONTENT_TYPE, None)])]).n == 1  # type: ignore[list-item]  # brokers deliver null header values
 
 
-def test_dictionaries_hold_no_entry_that_only_a_refused_event_used() -> None:
-    bad = metric(swarm_id="gone", tags={"a": 1})
-    wrong_row = metric(swarm_id="gone", unit="gone", value=float("nan"))
-    chunk = decode_metrics([json_record([bad, metric()]), columns_record([wrong_row, metric()])])
-    assert chunk.series == [("swarm-1", "agent-1", "cpu_usage")]
-    assert len(chunk.labels) == 1
-    assert chunk.n == 2
+def test_dictionaries_that_outlive_a_chunk_change_nothing_but_the_positions() -> None:
+    chunks = [
+        [json_record([metric(), metric(swarm_id="b", tags={"k": "v"}), metric(swarm_id="\0")])],
+        [columns_record([metric(agent_id="z"), metric()]), json_record(metric(metric="CPU_USAGE"))],
+        [json_record([metric(swarm_id="b"), metric(swarm_id="\0"), metric(tags={"k": "v"})])],
+    ]
+    dictionaries = Dictionaries()
+    for chunk in chunks:
+        kept, fresh = decode_metrics(chunk, dictionaries), decode_metrics(chunk)
+        assert normal_rows(kept) == normal_rows(fresh)
+        assert kept.errors == fresh.errors
+
+
+def test_dictionaries_are_bounded_and_what_was_handed_out_stays() -> None:
+    dictionaries = Dictionaries()
+    first = decode_metrics([json_record(metric())], dictionaries)
+    for start in range(0, LABEL_KEYS_MAX + 2_000, 2_000):
+        tagged = [metric(tags={"trace": str(start + i)}) for i in range(2_000)]
+        last = decode_metrics([json_record(tagged)], dictionaries)
+    assert dictionaries.labels.keys_known <= LABEL_KEYS_MAX + 2_000
+    assert last.labels is not first.labels
+    assert first.labels[first.label_idx[0]].tags == ()
+    assert [last.labels[i].tags[0][1] for i in last.label_idx][:2] == [str(start), str(start + 1)]
 
 
 def test_payload_of_gives_the_original_bytes_of_one_event() -> None:
