@@ -23,7 +23,7 @@ from streams.topics import SOURCE_TOPICS, full_name
 TICK_S: Final = 0.05  # how late a due flush may start: small against the smallest flush interval
 ADOPT_S: Final = 0.5  # how soon a newly assigned partition is looked after
 COMMIT_INTERVAL_S: Final = 0.5  # commits only report progress; the truth is the snapshot
-CHUNKS_BUFFERED: Final = 16  # a partition's queue inside Faust; with the fetch size it bounds memory
+CHUNKS_BUFFERED: Final = 4  # a partition's queue inside Faust, each up to a whole fetch; it bounds memory
 FETCH_BYTES_MAX: Final = 4 * 1024 * 1024  # prefetched a partition; must hold at least one largest record
 POLL_INTERVAL_MAX_S: Final = 3_600.0  # longest sink outage before the group would evict a worker that waits
 PROBE_TIMEOUT_S: Final = 30.0

@@ -184,8 +184,8 @@ class PartitionFold:
     ) -> None:
         marks = watermarks(self.watermark_ms, events.record, events.timestamp_ms, len(offsets))
         if len(events):
-            unit, offset = self._unit_ids(events), offsets[events.record]
-            self.outputs.add_events(StoredEvents(events, offset, appended_ms[events.record], unit, self._units.keys))
+            unit = self._unit_ids(events)
+            self.outputs.add_events(StoredEvents(events, offsets, appended_ms, unit.astype(np.int32), self._units.keys))
             unweighted = bool((events.weight == 1.0).all())
             columns = EventColumns(
                 series=self._series_ids.ids(events.series, events.series_idx),
@@ -193,7 +193,7 @@ class PartitionFold:
                 value=events.value,
                 weight=None if unweighted else events.weight,
                 unit=unit,
-                offset=offset,
+                offset=offsets[events.record],
                 watermark_before_ms=marks[events.record],
             )
             for operator in self._operators:

@@ -9,11 +9,13 @@ anything in a record is unusual, that record alone is read again by `json_text` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from operator import attrgetter
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -33,7 +35,7 @@ from models.codecs.records import (
     RawRecord,
     error_of,
 )
-from models.codecs.structs import Label, MetricStruct, OpenMetricStruct
+from models.codecs.structs import NO_TAGS, Label, MetricStruct, OpenMetricStruct
 
 _FAST: Final = FastReader(MetricStruct, OpenMetricStruct)
 
@@ -148,12 +150,7 @@ class _Decoding:
         if not events:
             return None
         series = np.array(list(map(self.series.__getitem__, map(_series_key, events))), dtype=np.int32)
-        label_keys = zip(
-            map(_label_fields, events),
-            map(bytes, map(_tags, events)),
-            map(bytes, map(_dimensions, events)),
-            strict=True,
-        )
+        label_keys = zip(map(_label_fields, events), _texts(_tags, events), _texts(_dimensions, events), strict=True)
         label = np.array(list(map(self.labels.__getitem__, label_keys)), dtype=np.int32)
         counts = np.array(self.event_counts, dtype=np.int64)
         record = np.repeat(np.array(self.event_records, dtype=np.int32), counts)
@@ -245,6 +242,14 @@ class _Decoding:
             errors=self.errors,
             producers=self.producers,
         )
+
+
+def _texts(get: Callable[[MetricStruct], msgspec.Raw], events: list[MetricStruct]) -> Iterable[bytes]:
+    """The JSON of each event's tags or dimensions; nearly always none has any, and then nothing is converted."""
+    raw = list(map(get, events))
+    if raw.count(NO_TAGS) == len(raw):  # compares identities first: the default is one object
+        return repeat(bytes(NO_TAGS), len(raw))
+    return map(bytes, raw)
 
 
 def _label(fields: rules.Fields) -> Label:

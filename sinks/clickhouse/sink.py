@@ -28,7 +28,7 @@ from sinks.clickhouse.errors import RowRejectedError, translate
 
 # Rows of one INSERT: about 25 MB of Arrow and a second of server time, below every usual body limit and timeout,
 # and above the 100,000 rows from which bigger inserts no longer gain speed (measured, docs/data-model.md).
-INSERT_ROWS_MAX: Final = 200_000
+INSERT_ROWS_MAX: Final = 500_000
 # Inserts one write may spend on finding rejected rows: 64 lone bad rows in 200,000 need about 64 * 18 * 2. Beyond
 # that the rows are not bad, the schema is: stop instead of turning a whole batch into dead letters.
 BISECT_INSERTS_MAX: Final = 2_500

@@ -90,5 +90,5 @@ def _stored(chunk: list, offsets: np.ndarray, series: list, *, ids: bool) -> Sto
         label_idx=np.array([e[1] for e in chunk], dtype=np.int32),
         ids=[e[4] for e in chunk] if ids else None,
     )
-    unit = np.array([e[1] for e in chunk], dtype=np.int64)
+    unit = np.array([e[1] for e in chunk], dtype=np.int32)
     return StoredEvents(accepted, offsets, np.full(n, T0, dtype=np.int64), unit, UNITS)

@@ -10,6 +10,7 @@ import numpy as np
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from models.codecs import (
     EVENTS_PER_RECORD_MAX,
@@ -76,8 +77,9 @@ def test_every_wire_form_of_the_same_events_gives_the_same_columns() -> None:
         record(zstandard.compress(body), encoding="zstd"),
         record(zstandard.compress(body[:40]) + zstandard.compress(body[40:]), encoding="zstd"),
         columns_record(EVENTS),
-        record(zstandard.compress(columns_record(EVENTS).value or b""), encoding="zstd")._replace(
-            headers=[*columns_record(EVENTS).headers, ("content-encoding", b"zstd")]
+        replace(
+            record(zstandard.compress(columns_record(EVENTS).value or b""), encoding="zstd"),
+            headers=[*columns_record(EVENTS).headers, ("content-encoding", b"zstd")],
         ),
         json_record([{**event, "new_field": {"deep": [1, None, "x"]}} for event in EVENTS]),
     ]
@@ -161,8 +163,8 @@ def test_producer_stamps_come_one_a_record_even_for_a_bad_one() -> None:
 
 def test_the_last_header_of_a_name_wins_and_a_null_header_counts_as_absent() -> None:
     headers = [(HEADER_CONTENT_TYPE, b"text/html"), (HEADER_CONTENT_TYPE, CONTENT_JSON.encode())]
-    assert decode_metrics([json_record(metric())._replace(headers=headers)]).n == 1
-    assert decode_metrics([json_record(metric())._replace(headers=[(HEADER_CONTENT_TYPE, None)])]).n == 1  # type: ignore[list-item]  # brokers deliver null header values
+    assert decode_metrics([replace(json_record(metric()), headers=headers)]).n == 1
+    assert decode_metrics([replace(json_record(metric()), headers=[(HEADER_CONTENT_TYPE, None)])]).n == 1  # type: ignore[list-item]  # brokers deliver null header values
 
 
 def test_dictionaries_that_outlive_a_chunk_change_nothing_but_the_positions() -> None:
