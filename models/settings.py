@@ -110,7 +110,8 @@ class Settings(BaseSettings):
         1_000, description="Longest time between a folded record and its rows in the sinks."
     )
     flush_rows_max: Annotated[int, Field(ge=1_000, le=10_000_000)] = Field(
-        400_000, description="Raw rows that trigger a flush before the interval is over; bounds memory."
+        1_000_000,
+        description="Rows that may wait in a partition; half as many trigger a flush. Bounds memory: 40 bytes an event.",
     )
     snapshot_interval_ms: Annotated[int, Field(ge=100, le=600_000)] = Field(
         10_000, description="Time between snapshots of a partition; bounds the replay after a crash."
