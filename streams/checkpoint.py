@@ -39,7 +39,10 @@ log = logging.getLogger(__name__)
 
 
 class PartitionWorker:
-    """Owns the fold of one partition. `checkpoints` is Faust's consumer's; `key` is this partition in it."""
+    """Owns the fold of one partition. `checkpoints` is Faust's consumer's; `key` is this partition in it.
+
+    `writing` is shared by all partitions of a worker: it bounds how many make rows and wait for the sinks at once.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class PartitionWorker:
         checkpoints: MutableMapping[Any, int],
         settings: Settings,
         clock: Clock,
+        writing: asyncio.Semaphore,
     ) -> None:
         self.fold = fold
         self.acknowledged = fold.next_offset
@@ -62,6 +66,7 @@ class PartitionWorker:
         self._checkpoints = checkpoints
         self._settings = settings
         self._clock = clock
+        self._writing = writing
         self._flush_lock = asyncio.Lock()
         self._flush_task: asyncio.Task[None] | None = None
         self._lost: BaseException | None = None  # ended a flush whose rows are now in no memory but the log's
@@ -122,7 +127,8 @@ class PartitionWorker:
             outputs = self.fold.take_outputs()
             state = self.fold.state() if due and at > self.snapshot_offset else None
             try:
-                await self._write(outputs)
+                async with self._writing:
+                    await self._write(outputs)
             except BaseException as error:  # cancellation included
                 self._lost = error
                 raise

@@ -35,6 +35,9 @@ from streams.topics import METRICS, full_name
 log = logging.getLogger(__name__)
 
 REVOKE_FLUSH_S: Final = 5.0  # half the shortest rebalance timeout in use: the group must not wait for our sinks
+# A flush's rows take about 100 bytes each while they are written. Two at once keep a store busy: one makes its rows while
+# the other waits for its acknowledgement; more would only hold more memory.
+WRITES_AT_ONCE: Final = 2
 SEEK_AGAIN_S: Final = 5.0  # a rebalance may undo a seek; what was fetched before one arrives within this time
 
 
@@ -97,6 +100,7 @@ class Engine:
         self._log_ids = log_ids
         self._clock = clock
         self._resuming = asyncio.Lock()
+        self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
         self._adopted: set[Partition] = set()
         self._sought: dict[Partition, _Seek] = {}
         self._brake = BadInputBrake(ratio_max=settings.bad_input_ratio_max, run_min=settings.bad_input_run_min)
@@ -223,6 +227,7 @@ class Engine:
             checkpoints=log_port.checkpoints,
             settings=self.settings,
             clock=self._clock,
+            writing=self._writing,
         )
 
     def _snapshots(self, partition: Partition) -> DirectorySnapshots:

@@ -8,6 +8,7 @@ stands, the process "dies", and a new engine starts on the copy and on the store
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Sequence
@@ -225,6 +226,7 @@ def _first_life(
         checkpoints=checkpoints,
         settings=world.settings,
         clock=world.clock,
+        writing=asyncio.Semaphore(1),
     )
 
     async def live() -> None:
@@ -304,6 +306,7 @@ def _undisturbed(world: World, *, reject: Any = _reject) -> MemorySink:
         checkpoints=checkpoints,
         settings=world.settings,
         clock=world.clock,
+        writing=asyncio.Semaphore(1),
     )
 
     async def live() -> None:
