@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     )
     flush_rows_max: Annotated[int, Field(ge=1_000, le=10_000_000)] = Field(
         1_000_000,
-        description="Rows that may wait in a partition; half as many trigger a flush. Bounds memory: 40 bytes an event.",
+        description="Rows that may wait in a partition (40 bytes an event); half as many start a flush.",
     )
     snapshot_interval_ms: Annotated[int, Field(ge=100, le=600_000)] = Field(
         10_000, description="Time between snapshots of a partition; bounds the replay after a crash."

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
@@ -36,6 +36,9 @@ from streams.outputs import Outputs
 from streams.snapshots import DirectorySnapshots
 
 log = logging.getLogger(__name__)
+
+CATCHING_UP_S: Final = 2.0  # a worker that has been behind the log for so long counts as catching up
+OPEN_WINDOWS_S: Final = 5.0  # then rows of open windows are written this often and not at every flush
 
 
 class PartitionWorker:
@@ -70,7 +73,9 @@ class PartitionWorker:
         self._flush_lock = asyncio.Lock()
         self._flush_task: asyncio.Task[None] | None = None
         self._lost: BaseException | None = None  # ended a flush whose rows are now in no memory but the log's
-        self._last_flush_s = self._last_snapshot_s = clock.monotonic_s()
+        self._last_flush_s = self._last_snapshot_s = self._last_open_s = clock.monotonic_s()
+        self._behind_since_s: float | None = None  # since when the log holds more than is in hand
+        self._open_waiting = False  # open windows have changed since they were last written
 
     def restore(self) -> bool:
         """Loads the newest snapshot if it is ahead of the state in memory; True when it did."""
@@ -79,11 +84,19 @@ class PartitionWorker:
             return False
         self.fold.restore(snapshot.state)
         self.acknowledged = self.snapshot_offset = self.fold.next_offset
+        self._open_waiting = True  # who saved the state may have been catching up
         return True
 
-    async def add(self, records: Sequence[RawRecord]) -> None:
-        """Folds a chunk; waits for the sinks when too many rows are waiting."""
+    async def add(self, records: Sequence[RawRecord], *, behind: int = 0) -> None:
+        """Folds a chunk; waits for the sinks when too many rows are waiting.
+
+        `behind`: records of the partition that the log holds after these.
+        """
         self.fold.fold(records)
+        if behind <= len(records):  # no more than another such chunk: this is what keeping up looks like
+            self._behind_since_s = None
+        elif self._behind_since_s is None:
+            self._behind_since_s = self._clock.monotonic_s()
         waiting = self.fold.outputs.rows
         if waiting >= self._settings.flush_rows_max:
             await self.flush()
@@ -124,7 +137,11 @@ class PartitionWorker:
             self._last_flush_s = self._clock.monotonic_s()
             due = snapshot or self._snapshot_due()
             # Taken before the first await, so that rows, state and offset belong together.
-            outputs = self.fold.take_outputs()
+            open_windows = snapshot or self._shows_open_windows()
+            self._open_waiting = not open_windows
+            if open_windows:
+                self._last_open_s = self._last_flush_s
+            outputs = self.fold.take_outputs(open_windows=open_windows)
             state = self.fold.state() if due and at > self.snapshot_offset else None
             try:
                 async with self._writing:
@@ -180,10 +197,19 @@ class PartitionWorker:
 
     def _flush_due(self) -> bool:
         age_s = self._clock.monotonic_s() - self._last_flush_s
-        behind = self.fold.next_offset > self.acknowledged or (
-            self.fold.next_offset > self.snapshot_offset and self._snapshot_due()
+        due = (
+            self.fold.next_offset > self.acknowledged
+            or (self.fold.next_offset > self.snapshot_offset and self._snapshot_due())
+            or (self._open_waiting and self._shows_open_windows())
         )
-        return behind and age_s * 1000 >= self._settings.flush_interval_ms
+        return due and age_s * 1000 >= self._settings.flush_interval_ms
+
+    def _shows_open_windows(self) -> bool:
+        """A worker that is catching up shows open windows less often: most are closed before anyone could look."""
+        now_s = self._clock.monotonic_s()
+        if self._behind_since_s is None or now_s - self._behind_since_s <= CATCHING_UP_S:
+            return True
+        return now_s - self._last_open_s >= OPEN_WINDOWS_S
 
     def _snapshot_due(self) -> bool:
         age_s = self._clock.monotonic_s() - self._last_snapshot_s

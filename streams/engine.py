@@ -35,8 +35,8 @@ from streams.topics import METRICS, full_name
 log = logging.getLogger(__name__)
 
 REVOKE_FLUSH_S: Final = 5.0  # half the shortest rebalance timeout in use: the group must not wait for our sinks
-# A flush's rows take about 100 bytes each while they are written. Two at once keep a store busy: one makes its rows while
-# the other waits for its acknowledgement; more would only hold more memory.
+# A flush's rows take about 100 bytes each while they are written. Two at once keep a store busy: one makes its rows
+# while the other waits for its acknowledgement; more would only hold more memory.
 WRITES_AT_ONCE: Final = 2
 SEEK_AGAIN_S: Final = 5.0  # a rebalance may undo a seek; what was fetched before one arrives within this time
 
@@ -125,7 +125,8 @@ class Engine:
                 if first > worker.fold.next_offset and not await self._bridge(partition, worker, first, log_port):
                     return
         dead_letters = self.counters.dead_letters
-        await worker.add(records)
+        end = await log_port.end(partition)
+        await worker.add(records, behind=0 if end is None else end - 1 - records[-1].offset)
         self._brake.observe(partition.topic, len(records), self.counters.dead_letters - dead_letters)
 
     async def adopt(self, partition: Partition, committed: int, log_port: LogPort) -> None:

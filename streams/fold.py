@@ -111,17 +111,13 @@ class PartitionFold:
             self.outputs.add("dead_letters", dead_letter_rows(errors, records, self.origin))
             self.counters.dead_letters += len(errors)
 
-    def take_outputs(self) -> Outputs:
-        """Everything to write so that the sinks stand at `next_offset`: rows made, and open windows that changed."""
-        swarm_groups = self._swarm_groups()
-        for operator in self._operators:
-            groups = operator.groups_of_dirty(swarm_groups)
-            if groups is not None:
-                self._put_swarm_windows(groups, None)
-            rows = operator.dirty_rows()
-            if rows is not None:
-                table = window_rows(rows, self.origin, self._series, self._units, closed_offsets=None)
-                self.outputs.add("windows", table)
+    def take_outputs(self, *, open_windows: bool = True) -> Outputs:
+        """Everything to write so that the sinks stand at `next_offset`: rows made, and open windows that changed.
+
+        Without the open windows, those stay marked as changed; whoever restores the state writes them first of all.
+        """
+        if open_windows:
+            self._put_open_windows()
         outputs, self.outputs = self.outputs, Outputs(self.origin)
         return outputs
 
@@ -235,6 +231,17 @@ class PartitionFold:
             )
             self.outputs.add("anomalies", pa.Table.from_pylist(anomalies, schema=ANOMALIES) if anomalies else None)
             self.counters.anomalies += len(anomalies)
+
+    def _put_open_windows(self) -> None:
+        swarm_groups = self._swarm_groups()
+        for operator in self._operators:
+            groups = operator.groups_of_dirty(swarm_groups)
+            if groups is not None:
+                self._put_swarm_windows(groups, None)
+            rows = operator.dirty_rows()
+            if rows is not None:
+                table = window_rows(rows, self.origin, self._series, self._units, closed_offsets=None)
+                self.outputs.add("windows", table)
 
     def _put_swarm_windows(
         self, rows: WindowRows, closed: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]] | None

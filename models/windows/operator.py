@@ -197,7 +197,7 @@ class WindowOperator:
     def restore(self, state: dict[str, object]) -> None:
         """Loads what `state` saved in place of what is there: a live worker takes over what another carried on.
 
-        The windows count as clean: a snapshot is only kept of acknowledged rows.
+        The windows count as changed: rows of open ones may not have been written when the snapshot was taken.
         """
         self.slots, self._sketches, self._closing = SlotArrays(), SlotSketches(), []
         columns = state["columns"]
@@ -206,7 +206,6 @@ class WindowOperator:
         slots = self.slots.take(len(arrays["series"]))
         for name, array in arrays.items():
             self.slots.column(name)[slots] = array
-        self.slots.dirty[slots] = False
         offsets = np.frombuffer(_bytes(state["sketch_offsets"]), dtype="<i8")
         self._sketches.add(
             np.repeat(slots, np.diff(offsets)),

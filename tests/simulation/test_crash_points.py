@@ -99,9 +99,9 @@ class TrappedFold(PartitionFold):
         self.trap.at("1b after the fold")
         return errors
 
-    def take_outputs(self) -> Outputs:
+    def take_outputs(self, *, open_windows: bool = True) -> Outputs:
         self.trap.at("2a before the rows are taken")
-        outputs = super().take_outputs()
+        outputs = super().take_outputs(open_windows=open_windows)
         self.trap.at("2b after the rows are taken")
         return outputs
 
