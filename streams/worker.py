@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -51,6 +52,10 @@ FLUSH_ON_STOP_S: Final = 5.0
 STATUS_INTERVAL_S: Final = 1.0
 START_RETRY_S: Final = 1.0  # first pause while the broker is away; doubles up to sinks.delivery.BACKOFF_S_MAX
 IDENTITY_INTERVAL_S: Final = 10.0  # how soon a replaced log is noticed
+# Python's default is a garbage pass every 700 allocations, which tripled the cost of a consumed record: 0.34 us against
+# 1.1 us. Records are no part of cycles; 50,000 containers that were bound at most some 25 MB of garbage.
+GC_ALLOCATIONS: Final = 50_000
+GC_GENERATIONS: Final = (20, 50)  # passes of a generation before the next older one is looked at
 SINK_TOPICS: Final = {
     "windows": WINDOWS,
     "swarm_windows": WINDOWS,
@@ -63,6 +68,8 @@ EXPECTED: Final = (SinkError, TopicError, LogError, SnapshotError, BadInputError
 def run(settings: Settings, name: str) -> int:
     """Runs until told to stop; returns the exit code."""
     logs.configure(settings.log_level)
+    gc.freeze()  # what is loaded by now lives as long as the process: no pass needs to look at it
+    gc.set_threshold(GC_ALLOCATIONS, *GC_GENERATIONS)
     try:
         import uvloop
 
