@@ -7,6 +7,7 @@ Never: waits, uses the network. The engine, its workers, folds, snapshots and de
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import random
 from collections import defaultdict, deque
@@ -259,6 +260,11 @@ class World:
                 worker = node.engine.workers.get(partition)
                 if worker is not None:
                     assert worker.fold.state() == states[partition], partition
+
+    def digest(self) -> bytes:
+        """Identifies the log, the final rows and the clock: what a replay must come to again."""
+        rows = {table: self.store.sink.rows(table) for table in TABLES}
+        return hashlib.sha256(repr((self.log.records, rows, self.clock.now_ms())).encode()).digest()
 
     def compare_with_the_oracle(self, sink: MemorySink, partitions: Sequence[Partition] = METRICS) -> None:
         """Windows, events and dead letters of the metrics topic against an independent recount."""
