@@ -274,7 +274,7 @@ class World:
             table: [r for r in sink.rows(table) if r["topic"] == "swarm.metrics"]
             for table in ("metrics", "windows", "dead_letters")
         }
-        assert len(rows["metrics"]) == events
+        assert {(r["partition"], r["offset"], r["idx"]) for r in rows["metrics"]} == events
         assert {(r["partition"], r["offset"], r["idx"]) for r in rows["dead_letters"]} == dead
         found: dict[Any, list[Any]] = defaultdict(list)
         for row in rows["windows"]:
@@ -307,7 +307,7 @@ class World:
             table: {place[1:] for place in self.store.acknowledged[table] if _is(place, partition, acknowledged)}
             for table in ("metrics", "dead_letters")
         }
-        assert len(stored["metrics"]) == events, (partition, acknowledged)
+        assert stored["metrics"] == events, (partition, acknowledged)
         assert stored["dead_letters"] == dead, (partition, acknowledged)
 
     def _append(self, partition: Partition, value: bytes, headers: Any) -> None:
