@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from models.settings import Settings
 from tests.chaos import scale
 from tests.support.installation import Broker, Installation, installation
-from tests.support.load import Load, Sent
+from tests.support.load import Load
 from tests.support.logs import read_log
 from tests.support.straight import check_snapshots
 from tests.support.traffic import Traffic
@@ -23,19 +23,13 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 RECORDS_PER_S = 400  # about 4,000 events: the machine is busy starting workers
 
 
-def source(seed: int, settings: Settings) -> Callable[[int, int], Iterator[Sent]]:
-    """Seeded traffic of every wire form with poison, late events and repetitions in it."""
-    return Traffic(seed, partitions=settings.partitions).records
-
-
 def test_rows_equal_the_recount_after_a_storm_of_kills(
     each_broker: Broker, settings: Settings, chance: random.Random, figures: Callable[..., None]
 ) -> None:
     settings = settings.model_copy(update={"kafka_bootstrap": each_broker.bootstrap})
     duration_s = scale.seconds(15)
     with installation(each_broker, settings, workers=3) as running:
-        running.await_ready()
-        with Load(each_broker.bootstrap, source(scale.SEED, settings), records_per_s=RECORDS_PER_S) as load:
+        with Load(each_broker.bootstrap, Traffic(scale.SEED).records, records_per_s=RECORDS_PER_S) as load:
             left_s = duration_s
             while left_s > 0:
                 pause_s = chance.uniform(2, 5)
@@ -43,7 +37,7 @@ def test_rows_equal_the_recount_after_a_storm_of_kills(
                 left_s -= pause_s
                 running.kill(chance.choice(sorted(running.workers)))
                 running.sample_commits()
-        _judge(running, load, each_broker, figures)
+        _judge(running, figures)
 
 
 def test_rows_equal_the_recount_after_rebalances_and_zombies(
@@ -52,8 +46,7 @@ def test_rows_equal_the_recount_after_rebalances_and_zombies(
     settings = settings.model_copy(update={"kafka_bootstrap": broker.bootstrap})
     duration_s = scale.seconds(12)
     with installation(broker, settings, workers=2) as running:
-        running.await_ready()
-        with Load(broker.bootstrap, source(scale.SEED + 1, settings), records_per_s=RECORDS_PER_S) as load:
+        with Load(broker.bootstrap, Traffic(scale.SEED + 1).records, records_per_s=RECORDS_PER_S) as load:
             left_s = duration_s
             while left_s > 0:
                 load.keep_on(5)
@@ -64,7 +57,7 @@ def test_rows_equal_the_recount_after_rebalances_and_zombies(
                 else:
                     running.stop(name)
                 running.sample_commits()
-        _judge(running, load, broker, figures)
+        _judge(running, figures)
 
 
 def _freeze_until_replaced(running: Installation, load: Load, name: str) -> None:
@@ -78,17 +71,18 @@ def _freeze_until_replaced(running: Installation, load: Load, name: str) -> None
     running.count("zombies")
 
 
-def _judge(running: Installation, load: Load, broker: Broker, figures: Callable[..., None]) -> None:
+def _judge(running: Installation, figures: Callable[..., None]) -> None:
     verdict = compare_when_drained(running.settings)
     figures(
-        broker=type(broker).__name__,
         events=verdict.events,
         records=verdict.records,
         dead_letters=verdict.dead_letters,
         windows=verdict.windows,
         **running.faults,
         commits_checked=running.check_commits(verdict.recount),
-        snapshots_checked=check_snapshots(running.settings, read_log(broker.bootstrap, "swarm.metrics")),
+        snapshots_checked=check_snapshots(
+            running.settings, read_log(running.settings.kafka_bootstrap, "swarm.metrics")
+        ),
         differences=0,
         drain_s=verdict.drain_s,
     )

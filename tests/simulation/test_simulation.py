@@ -251,7 +251,9 @@ def _run(seed: int, schedules: int = SCHEDULES) -> None:
             ),
         )
     except BaseException as error:
-        error.add_note(f"seed={seed} step={steps} commit={commit()} replay: make simulate SEED={seed} STEPS={SEED_STEPS}")
+        error.add_note(
+            f"seed={seed} step={steps} commit={commit()} replay: make simulate SEED={seed} STEPS={SEED_STEPS}"
+        )
         raise
 
 

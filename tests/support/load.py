@@ -24,12 +24,12 @@ STOP_WITHIN_S = 90.0
 
 
 class Load(AbstractContextManager["Load"]):
-    """Sends `records_per_s` until the block ends; then everything is flushed."""
+    """Sends `records_per_s` until `stop` or the end of the block; then everything is flushed."""
 
     def __init__(self, bootstrap: str, source: Source, *, records_per_s: int, topic: str = "swarm.metrics") -> None:
         self.sent = 0
+        self.acknowledged = 0
         self.failed = 0
-        self.ended_s = 0.0  # monotonic time of the last record
         self._bootstrap = bootstrap
         self._source = source
         self._per_tick = max(1, int(records_per_s * TICK_S))
@@ -46,11 +46,17 @@ class Load(AbstractContextManager["Load"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is None:
+            self.stop()
+        else:
+            self._stop.set()
+
+    def stop(self) -> None:
+        """Ends the load and waits until the log has it all."""
         self._stop.set()
         self._thread.join(STOP_WITHIN_S)
-        if error is None:
-            assert not self._thread.is_alive(), f"records still wait after {STOP_WITHIN_S} s"
-            self._check()
+        assert not self._thread.is_alive(), f"records still wait after {STOP_WITHIN_S} s"
+        self._check()
 
     def keep_on(self, seconds: float) -> None:
         """Lets the load go on for a while; fails at once when it has failed."""
@@ -84,13 +90,14 @@ class Load(AbstractContextManager["Load"]):
                 next_s = max(next_s + TICK_S, time.monotonic())  # after an outage nothing is made up for
                 await asyncio.sleep(next_s - time.monotonic())
             await producer.flush()
-            self.ended_s = time.monotonic()
         finally:
             await producer.stop()
 
     def _settled(self, sent: asyncio.Future[Any]) -> None:
-        if not sent.cancelled() and sent.exception() is not None:
+        if sent.cancelled() or sent.exception() is not None:
             self.failed += 1
+        else:
+            self.acknowledged += 1
 
 
 def fill(bootstrap: str, records: Iterable[Sent], *, topic: str = "swarm.metrics") -> int:
