@@ -124,7 +124,10 @@ class DirectorySnapshots:
         return self._dir / f"{next_offset:020d}.snap"
 
     def _prune(self) -> None:
-        for old in sorted(self._dir.glob("*.snap"))[: -self._kept]:
+        found = sorted(self._dir.glob("*.snap"))
+        # Temporary files of killed workers too: one at or below a snapshot that is there is of no use to anybody.
+        dead = [tmp for tmp in self._dir.glob("*.tmp") if tmp.name < found[-1].name]
+        for old in [*found[: -self._kept], *dead]:
             with contextlib.suppress(OSError):
                 old.unlink()
 

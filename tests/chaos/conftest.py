@@ -39,7 +39,7 @@ def each_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 @pytest.fixture
 def settings(clickhouse: Settings, tmp_path: Path) -> Settings:
-    """Short windows and intervals, so that every second of a scenario flushes, closes and saves; needs a broker's address."""
+    """Short windows and intervals: each second of a scenario flushes, closes and saves. The broker is still missing."""
     return clickhouse.model_copy(
         update={
             "home": tmp_path / "home",

@@ -1,6 +1,7 @@
 """How long and on what: the scale of a chaos run.
 
-In: MURMUR_CHAOS_SECONDS, MURMUR_CHAOS_SEED, MURMUR_CHAOS_BROKER. Out: durations, the seed, the brokers. Never: anything else.
+In: MURMUR_CHAOS_SECONDS, MURMUR_CHAOS_SEED, MURMUR_CHAOS_BROKER. Out: durations, the seed, the brokers.
+Never: changes what a scenario checks.
 """
 
 from __future__ import annotations

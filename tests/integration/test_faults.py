@@ -38,21 +38,23 @@ def settings(broker: str, clickhouse: Settings, tmp_path: Path) -> Settings:
 
 
 async def test_clickhouse_away_for_a_while_delays_rows_and_loses_none(settings: Settings) -> None:
-    with http_proxy(settings.clickhouse_url) as proxy:
-        with worker(settings.model_copy(update={"clickhouse_url": proxy.url})) as process:
-            await asyncio.to_thread(process.await_ready)
-            await _send(settings, 10)
-            await asyncio.to_thread(_await_events, settings, 10)
-            await asyncio.to_thread(proxy.refuse)
-            await _send(settings, 20, first=10)
-            # Two refused attempts: the worker has noticed, says so, and keeps going.
-            await asyncio.to_thread(eventually, lambda: (process.status().get("error") or "").startswith("ClickHouse"))
-            assert process.status()["partitions"][-1]["snapshot_offset"] <= 10
-            assert _count_events(settings) == 10
-            proxy.accept()
-            await asyncio.to_thread(_await_events, settings, 30)
-            await asyncio.to_thread(eventually, lambda: process.status()["error"] is None)
-            assert await asyncio.to_thread(process.terminate) == 0
+    with (
+        http_proxy(settings.clickhouse_url) as proxy,
+        worker(settings.model_copy(update={"clickhouse_url": proxy.url})) as process,
+    ):
+        await asyncio.to_thread(process.await_ready)
+        await _send(settings, 10)
+        await asyncio.to_thread(_await_events, settings, 10)
+        await asyncio.to_thread(proxy.refuse)
+        await _send(settings, 20, first=10)
+        # Two refused attempts: the worker has noticed, says so, and keeps going.
+        await asyncio.to_thread(eventually, lambda: (process.status().get("error") or "").startswith("ClickHouse"))
+        assert process.status()["partitions"][-1]["snapshot_offset"] <= 10
+        assert _count_events(settings) == 10
+        proxy.accept()
+        await asyncio.to_thread(_await_events, settings, 30)
+        await asyncio.to_thread(eventually, lambda: process.status()["error"] is None)
+        assert await asyncio.to_thread(process.terminate) == 0
 
 
 async def test_a_worker_waits_for_clickhouse_at_start_and_says_so(settings: Settings) -> None:

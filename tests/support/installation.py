@@ -107,9 +107,13 @@ class Installation:
             if process.process is not None and process.process.poll() is None
         }
 
+    def committed(self) -> dict[int, int]:
+        """What the group has committed of the metrics topic: partition -> next offset."""
+        return asyncio.run(self._offsets())
+
     def sample_commits(self) -> None:
         """Notes what the group has committed, then what the store holds below it: for `check_commits`."""
-        committed = asyncio.run(self._offsets())
+        committed = self.committed()
         places = " OR ".join(f"(partition = {p} AND offset < {at})" for p, at in committed.items()) or "0"
         client = connect(self.settings)
         try:
