@@ -12,17 +12,16 @@ import pytest
 
 from models.settings import Settings
 from sinks.clickhouse import migrate
-from sinks.clickhouse.client import connect
 from tests.chaos import scale
-from tests.support.brokers import create_topics
+from tests.support.brokers import DEFAULT_TOPICS, create_topics
 from tests.support.clickhouse import EmbeddedClickHouse, require_engine
-from tests.support.installation import SOURCES, Broker, installation
+from tests.support.installation import Broker, installation
 from tests.support.load import Load, fill
 from tests.support.logs import read_log
 from tests.support.straight import check_snapshots
 from tests.support.tmpfs import fill_up, small_disk
 from tests.support.traffic import Traffic
-from tests.support.verdict import compare_when_drained
+from tests.support.verdict import compare_when_drained, events_stored
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -55,9 +54,9 @@ def test_a_full_disk_stops_commits_and_nothing_else(
             ballast = fill_up(settings.state_dir)
             worker = running.workers["worker-1"]
             eventually(lambda: "cannot be written" in (worker.status().get("error") or ""), "the full disk is said")
-            before, events = running.committed(), _events(settings)
+            before, events = running.committed(), events_stored(settings)
             load.keep_on(scale.seconds(2))
-            eventually(lambda: _events(settings) > events, "rows go on")
+            eventually(lambda: events_stored(settings) > events, "rows go on")
             assert running.committed() == before
             running.check_alive()
             ballast.unlink()
@@ -107,7 +106,7 @@ def test_everything_lost_is_rebuilt_from_the_log(
         }
     )
     migrate.migrate(settings)
-    create_topics(settings.kafka_bootstrap, SOURCES, partitions=settings.partitions)
+    create_topics(settings.kafka_bootstrap, DEFAULT_TOPICS, partitions=settings.partitions)
     now_ms = int(time.time() * 1000)
     fill(
         broker.bootstrap,
@@ -123,7 +122,7 @@ def test_everything_lost_is_rebuilt_from_the_log(
         migrate.migrate(settings)
         started_s = time.monotonic()
         running.start("worker-1")
-        eventually(lambda: _events(settings), "the first rows are back")
+        eventually(lambda: events_stored(settings), "the first rows are back")
         first_s = time.monotonic()
         verdict = compare_when_drained(settings)
         figures(
@@ -149,7 +148,7 @@ def test_a_full_disk_of_clickhouse_delays_rows_and_loses_none(
         migrate.migrate(settings)
         with installation(broker, settings, workers=1) as running:
             with Load(broker.bootstrap, Traffic(scale.SEED + 7).records, records_per_s=RECORDS_PER_S) as load:
-                eventually(lambda: _events(settings), "the first rows")
+                eventually(lambda: events_stored(settings), "the first rows")
                 ballast = fill_up(own_clickhouse.data)
                 worker = running.workers["worker-1"]
                 eventually(lambda: "ClickHouse" in (worker.status().get("error") or ""), "the full disk is said")
@@ -161,14 +160,6 @@ def test_a_full_disk_of_clickhouse_delays_rows_and_loses_none(
             verdict = compare_when_drained(settings)
             figures(events=verdict.events, differences=0, drain_s=verdict.drain_s, said=said[:60])
         own_clickhouse.stop()
-
-
-def _events(settings: Settings) -> int:
-    client = connect(settings)
-    try:
-        return int(client.query("SELECT count() FROM metrics").first_row[0])
-    finally:
-        client.close()
 
 
 def _newest(settings: Settings) -> Iterator[list[Path]]:

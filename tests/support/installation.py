@@ -17,11 +17,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from models.settings import Settings
 from sinks.clickhouse.client import connect
+from tests.support.brokers import DEFAULT_TOPICS, create_topics
 from tests.support.oracle import Recount
 from tests.support.waiting import eventually
 from tests.support.workers import WorkerProcess
 
-SOURCES = ("swarm.metrics", "swarm.activities")
 STOP_WITHIN_S = 10.0  # what docs/guarantees.md promises of SIGTERM
 
 
@@ -84,7 +84,7 @@ class Installation:
             # A status file outlives its process: only what the running one says counts.
             if name != without and process.process is not None and status.get("pid") == process.process.pid:
                 owned |= set(status.get("assigned") or [])
-        return owned == {f"{topic}[{n}]" for topic in SOURCES for n in range(self.settings.partitions)}
+        return owned == {f"{t}[{n}]" for t in topics_of(self.settings) for n in range(self.settings.partitions)}
 
     def folds_on(self) -> bool:
         """Whether the workers have folded records since the last call that said so."""
@@ -138,7 +138,8 @@ class Installation:
         )
         await consumer.start()
         try:
-            places = [TopicPartition("swarm.metrics", n) for n in range(self.settings.partitions)]
+            topic = topics_of(self.settings)[0]
+            places = [TopicPartition(topic, n) for n in range(self.settings.partitions)]
             consumer.assign(places)
             found = {place.partition: await consumer.committed(place) for place in places}
             return {partition: at for partition, at in found.items() if at}
@@ -150,6 +151,11 @@ class Installation:
             process.close()
 
 
+def topics_of(settings: Settings) -> list[str]:
+    """The source topics, metrics first."""
+    return [f"{settings.topic_prefix}{name}" for name in DEFAULT_TOPICS]
+
+
 @contextmanager
 def installation(
     broker: Broker, settings: Settings, *, workers: int, clickhouse_url: str | None = None
@@ -158,9 +164,7 @@ def installation(
 
     `clickhouse_url`: the workers' way to ClickHouse (a proxy), when it is not the one of the settings.
     """
-    from tests.support.brokers import create_topics
-
-    create_topics(settings.kafka_bootstrap, SOURCES, partitions=settings.partitions)
+    create_topics(settings.kafka_bootstrap, topics_of(settings), partitions=settings.partitions)
     one = Installation(broker, settings, clickhouse_url)
     try:
         for n in range(workers):

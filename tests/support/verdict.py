@@ -37,6 +37,10 @@ class Verdict:
     drain_s: float  # from the call to equality; reading the log is part of it
     recount: Recount
 
+    def windows_of(self, swarm: str) -> list[Any]:
+        """Keys of the windows of one swarm."""
+        return [key for key in self.recount.windows if key[0] == swarm]
+
 
 def compare_when_drained(
     settings: Settings,
@@ -54,8 +58,7 @@ def compare_when_drained(
     stored = expected.events - rejected
     client = connect(settings)
     try:
-        count = "SELECT count() FROM v_metrics"
-        await_equal(lambda: int(client.query(count).first_row[0]), len(stored), "events", within_s=within_s)
+        await_equal(lambda: events_stored(settings), len(stored), "events", within_s=within_s)
         await_equal(lambda: _places(client, "v_dead_letters"), expected.dead | rejected, "dead letters")
         await_equal(lambda: window_differences(client, expected.windows), [], "windows")
         drain_s = time.monotonic() - started_s
@@ -130,6 +133,15 @@ def topic_differences(settings: Settings, windows: dict[Any, Tally]) -> int:
     ]
     assert not wrong, f"swarm.windows: {len(wrong)} differ: {wrong[:SHOWN]}"
     return len(records)
+
+
+def events_stored(settings: Settings) -> int:
+    """Events that `v_metrics` shows."""
+    client = connect(settings)
+    try:
+        return int(client.query("SELECT count() FROM v_metrics").first_row[0])
+    finally:
+        client.close()
 
 
 def _places(client: Client, view: str) -> set[Any]:

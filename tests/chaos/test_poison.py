@@ -1,0 +1,99 @@
+"""Bad input slows the worker no more than in proportion, and never stops it."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.chaos import scale
+from tests.support.clickhouse import migrated_database
+from tests.support.installation import Broker, installation
+from tests.support.load import Sent, fill
+from tests.support.traffic import Traffic
+from tests.support.verdict import Verdict, compare_when_drained
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+RATIOS = (0.0, 0.01, 0.2)
+RATIO_MIN = 0.8  # events per second of CPU, of those of the clean log
+RECORDS = int(scale.LONG_S * 1_000) or 8_000
+JSON = ("content-type", b"application/json")
+# The dear ones: each costs a worker that is not careful far more than it costs its sender.
+DEAR: tuple[Sent, ...] = (
+    (0, [JSON, ("content-encoding", b"gzip")], gzip.compress(bytes(100_000_000))),
+    (1, [], b"[" * 100_000),
+    (2, [], b"\xff" * 9_000_000),
+    (3, [], b'{"swarm_id": "s", "metric": "m", "value": NaN, "timestamp": 1}'),
+    (3, [], b'{"swarm_id": "s", "metric": "m", "value": 1e999, "timestamp": 1}'),
+)
+
+
+def test_poison_is_dead_lettered_one_by_one_and_costs_no_more_than_its_share(
+    broker: Broker, tmp_path: Path, figures: Callable[..., None]
+) -> None:
+    told, clean = [], 0.0
+    for ratio in RATIOS:
+        rate, verdict = _run(broker, tmp_path / f"{ratio:g}", ratio)
+        clean = clean or rate
+        told.append((ratio, rate / clean, verdict))
+    figures(
+        events=sum(verdict.events for _, _, verdict in told),
+        dead_letters=sum(verdict.dead_letters for _, _, verdict in told),
+        differences=0,
+        clean_events_per_cpu_s=int(clean),
+        **{f"at_{ratio:.0%}_poison": f"{share:.2f}" for ratio, share, _ in told[1:]},
+    )
+    for ratio, share, _ in told:
+        assert share >= RATIO_MIN, f"{ratio:.0%} poison: {share:.2f} of the clean run"
+
+
+def _run(broker: Broker, home: Path, ratio: float) -> tuple[float, Verdict]:
+    """Events folded and stored per second of the worker's CPU time, and the verdict."""
+    with migrated_database() as database:
+        settings = database.model_copy(
+            update={
+                "kafka_bootstrap": broker.bootstrap,
+                "home": home,
+                "topic_prefix": f"p{ratio:g}-",
+                "app_id": f"p{ratio:g}",
+                "windows": "1s,10s",
+                "session_timeout_ms": 6_000,
+            }
+        )
+        with installation(broker, settings, workers=1) as running:
+            worker = running.workers["worker-1"].process
+            assert worker is not None
+            before_s = _cpu_s(worker.pid)
+            fill(broker.bootstrap, _records(ratio), topic=f"{settings.topic_prefix}swarm.metrics")
+            verdict = compare_when_drained(settings)
+            spent_s = _cpu_s(worker.pid) - before_s
+            running.check_alive()
+            assert running.workers["worker-1"].status()["pid"] == worker.pid
+    return verdict.events / spent_s, verdict
+
+
+def _records(ratio: float) -> Iterator[Sent]:
+    """The same valid records whatever the ratio, with poison between them."""
+    now_ms = int(time.time() * 1000)
+    valid = Traffic(scale.SEED, poison_ratio=0.0).records(now_ms, RECORDS)
+    poison = itertools.chain(DEAR, Traffic(scale.SEED, poison_ratio=1.0).records(now_ms, int(RECORDS * ratio)))
+    if not ratio:
+        yield from valid
+        return
+    every = max(1, int(1 / ratio))
+    for n, record in enumerate(valid):
+        yield record
+        if n % every == 0:
+            yield from itertools.islice(poison, 1)
+    yield from poison
+
+
+def _cpu_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
