@@ -64,7 +64,6 @@ def test_a_full_disk_stops_commits_and_nothing_else(
             eventually(lambda: running.committed() != before, "commits go on")
             running.kill("worker-1")
         verdict = compare_when_drained(settings)
-        assert not list(settings.state_dir.rglob("*.tmp"))
         figures(events=verdict.events, kills=1, differences=0, drain_s=verdict.drain_s)
 
 
