@@ -79,7 +79,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome: Any = yield
     report = outcome.get_result()
     if report.failed:
-        report.sections.append(("chaos", f"seed={scale.SEED} commit={commit()} replay: {scale.replay()}"))
+        replay = scale.replay(getattr(item, "originalname", item.name), item.nodeid)
+        report.sections.append(("chaos", f"seed={scale.SEED} commit={commit()} replay: {replay}"))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -20,6 +20,8 @@ def seconds(short: float) -> float:
     return LONG_S or short
 
 
-def replay() -> str:
-    """The line that runs this again."""
-    return f"make chaos SECONDS={LONG_S or 20:g} SEED={SEED} BROKER={BROKER or 'embedded'}"
+def replay(test: str, node: str) -> str:
+    """The line that runs this test again, at this scale."""
+    if not LONG:
+        return f"MURMUR_CHAOS_SEED={SEED} .venv/bin/python -m pytest '{node}'"
+    return f"make chaos SECONDS={LONG_S:g} SEED={SEED} BROKER={BROKER or 'embedded'} CHAOS={test}"

@@ -38,7 +38,7 @@ def test_rows_equal_the_recount_after_every_fault_of_the_store(
     settings = settings.model_copy(update={"kafka_bootstrap": broker.bootstrap})
     _refuse_rows(settings)
     faults = ["refused", "SLOW", *(mode.name for mode in FAULTS)]
-    each_s = scale.seconds(10) / len(faults)
+    each_s = scale.seconds(5) / len(faults)
     rss_bytes = 0
     with (
         http_proxy(settings.clickhouse_url) as proxy,

@@ -27,7 +27,7 @@ def test_rows_equal_the_recount_after_a_storm_of_kills(
     each_broker: Broker, settings: Settings, chance: random.Random, figures: Callable[..., None]
 ) -> None:
     settings = settings.model_copy(update={"kafka_bootstrap": each_broker.bootstrap})
-    duration_s = scale.seconds(15)
+    duration_s = scale.seconds(9)
     with installation(each_broker, settings, workers=3) as running:
         with Load(each_broker.bootstrap, Traffic(scale.SEED).records, records_per_s=RECORDS_PER_S) as load:
             left_s = duration_s
