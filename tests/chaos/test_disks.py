@@ -30,7 +30,7 @@ RECORDS_PER_S = 300
 STATE_DISK_BYTES = 2 << 20
 STORE_DISK_BYTES = 192 << 20  # the engine itself keeps about 20 MB of its own files
 LOG_RECORDS = 4_000  # of the log that is rebuilt, in the short form
-LOG_RECORDS_PER_S = 2_000  # for each second of the long form
+LOG_RECORDS_PER_S = 1_000  # for each second of the long form
 
 
 @pytest.fixture

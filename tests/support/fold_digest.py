@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import random
 import sys
 from typing import Any
 
@@ -34,11 +35,16 @@ SNAPSHOT_EVERY = 100  # records of a partition
 def log_of(seed: int, records: int) -> dict[int, list[RawRecord]]:
     """The same log in every process."""
     traffic = Traffic(seed, partitions=PARTITIONS, poison_ratio=0.05, late_ratio=0.1)
+    gaps = random.Random(seed)
     log: dict[int, list[RawRecord]] = {n: [] for n in range(PARTITIONS)}
+    ends = dict.fromkeys(log, 0)
     for i in range(records):
         now_ms = T0 + i * RECORD_EVERY_MS
         for partition, headers, value in traffic.records(now_ms, 1):
-            log[partition].append(RawRecord(len(log[partition]), now_ms, headers, value))
+            # Gaps, as transactions leave them: a late generation is held open for 4,096 offsets, then it must close.
+            offset = ends[partition] + gaps.choice((0, 0, 0, 100))
+            ends[partition] = offset + 1
+            log[partition].append(RawRecord(offset, now_ms, headers, value))
     return log
 
 
