@@ -1,4 +1,4 @@
-"""A row the store refuses is one dead letter of its own, whatever it is a row of; refused again it is the same letter."""
+"""A row the store refuses is one dead letter of its own, whatever it is made of; refused again it is the same one."""
 
 from __future__ import annotations
 
