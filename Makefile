@@ -56,7 +56,7 @@ BROKER ?= embedded
 CHAOS ?= test
 chaos: $(VENV)/.dev
 	@MURMUR_CHAOS_SECONDS=$(SECONDS) MURMUR_CHAOS_SEED=$(SEED) MURMUR_CHAOS_BROKER=$(BROKER) \
-	  $(BIN)/python -m pytest tests/chaos -k '$(CHAOS)' --timeout=0 -v $(PYTEST_FLAGS)
+	  $(BIN)/python -m pytest tests/chaos -k '$(CHAOS)' --timeout=0 -v -s $(PYTEST_FLAGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -62,14 +62,13 @@ def chance() -> random.Random:
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Tells one line of figures: in the summary, in a long run also at once."""
+    """Tells one line of figures: at once and in the summary."""
 
     def tell(**values: Any) -> None:
         shown = {k: f"{v:.1f}" if isinstance(v, float) else v for k, v in values.items()}
         words = " ".join(f"{name}={value}" for name, value in shown.items())
         line = f"{request.node.name.removeprefix('test_')}: {words} seed={scale.SEED}"
-        if scale.LONG:  # a long run is watched
-            request.config.pluginmanager.getplugin("terminalreporter").write_line(f"\n{line}")
+        print(f"\n{line}")
         request.config.stash.setdefault(LINES, []).append(line)
 
     return tell
