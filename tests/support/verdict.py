@@ -22,6 +22,7 @@ from tests.support.oracle import Recount, Tally, recount
 
 DRAIN_S = 60.0  # from the last record to final rows, crashes and rebalances included
 LOOK_EVERY_S = 0.25  # the recount's questions are heavy: looked at less often than other conditions
+LETTERS = "swarm.dead-letters"
 SHOWN = 5  # differences that a failure names
 
 
@@ -65,6 +66,7 @@ def compare_when_drained(
         assert _places(client, "v_metrics") == stored
     finally:
         client.close()
+    assert _letters(settings) == expected.dead | rejected
     rows = topic_differences(settings, expected.windows)
     return Verdict(
         len(records), len(stored), len(expected.windows), len(expected.dead | rejected), rows, drain_s, expected
@@ -149,3 +151,10 @@ def _places(client: Client, view: str) -> set[Any]:
     sql = f"SELECT partition, offset, idx FROM {view} WHERE endsWith(topic, 'swarm.metrics')"
     columns = client.query(sql, column_oriented=True).result_set
     return set(zip(*columns, strict=True)) if columns else set()
+
+
+def _letters(settings: Settings) -> set[Any]:
+    """(partition, offset, idx) of every letter on the topic `swarm.dead-letters` that is about the metrics topic."""
+    topic = f"{settings.topic_prefix}swarm.metrics".encode()
+    told = [dict(record.headers) for record in read_log(settings.kafka_bootstrap, f"{settings.topic_prefix}{LETTERS}")]
+    return {(int(h["partition"]), int(h["offset"]), int(h["idx"])) for h in told if h["topic"] == topic}
