@@ -106,13 +106,14 @@ class Node:
         self.assigned = set(partitions)
         self.zombie = False
         for partition in sorted(partitions):
+            self.consumer.checkpoints.pop(partition, None)
             self.consumer.assign(partition)
 
     def revoke(self) -> None:
         """As streams.app does when the group rebalances."""
+        self.world.loop.run_as(self.name, self.engine.revoke(sorted(self.assigned)))
         for partition in self.assigned:
             self.consumer.checkpoints.pop(partition, None)
-        self.world.loop.run_as(self.name, self.engine.revoke(sorted(self.assigned)))
         self.assigned = set()
 
     def deliver(self, partition: Partition) -> None:
