@@ -48,7 +48,7 @@ SEED ?= 1
 STEPS ?= 20000
 simulate: $(VENV)/.dev
 	@MURMUR_SIM_SEED=$(SEED) MURMUR_SIM_STEPS=$(STEPS) $(BIN)/python -m pytest \
-	  tests/simulation/test_simulation.py -k every_schedule --timeout=0 -s -q $(PYTEST_FLAGS)
+	  tests/simulation/test_simulation.py -k every_schedule --timeout=0 --log-level=ERROR -s -q $(PYTEST_FLAGS)
 
 # SECONDS of faults in each scenario; drains and comparisons come on top. CHAOS: words of pytest's -k.
 SECONDS ?= 60
