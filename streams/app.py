@@ -7,7 +7,7 @@ an agent: Faust would count the failed chunk as done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any, Final
 
 import faust
@@ -61,7 +61,7 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
         app.agent(topic, name=f"fold-{name}")(_agent(engine, port))
     app.timer(TICK_S)(_timer(engine))
     app.timer(ADOPT_S)(_adopter(app, engine, port))
-    _connect_revoke(app, engine)
+    _connect_rebalance(app, engine)
     return app
 
 
@@ -157,12 +157,20 @@ def _timer(engine: Engine) -> Any:
     return tick
 
 
-def _connect_revoke(app: faust.App, engine: Engine) -> None:
-    async def revoked(_app: Any, revoked: Any, **_: Any) -> None:
-        partitions = [Partition(tp.topic, tp.partition) for tp in revoked]
-        for tp in revoked:
-            app.consumer.checkpoints.pop(tp, None)
-        await engine.revoke(partitions)
+def _connect_rebalance(app: faust.App, engine: Engine) -> None:
+    """A checkpoint belongs to one assignment: one left from an earlier one would set the group's offset back."""
 
-    # weak=False: the signal must keep this closure alive.
+    def forget(partitions: Iterable[TP]) -> None:
+        for tp in partitions:
+            app.consumer.checkpoints.pop(tp, None)
+
+    async def revoked(_app: Any, revoked: Any, **_: Any) -> None:
+        await engine.revoke([Partition(tp.topic, tp.partition) for tp in revoked])
+        forget(revoked)  # after the last flush, which makes a checkpoint itself
+
+    async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
+        forget(assigned)  # made by a chunk that was still being folded when its partition was revoked
+
+    # weak=False: the signals must keep these closures alive.
     app.on_partitions_revoked.connect(revoked, weak=False)
+    app.on_partitions_assigned.connect(assigned, weak=False)

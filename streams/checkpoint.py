@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from sinks.base import RejectedRow, RetryableSinkError, Sink
 from sinks.delivery import deliver
 from streams.fold import PartitionFold
 from streams.outputs import Outputs
+from streams.result_rows import VERSION_SHIFT
 from streams.snapshots import DirectorySnapshots
 
 log = logging.getLogger(__name__)
@@ -217,13 +219,19 @@ class PartitionWorker:
 
 
 def _dead_letter(refused: RejectedRow, fold: PartitionFold) -> dict[str, Any]:
-    row = {k: v for k, v in refused.row.items() if k != "payload"}
+    row: dict[str, Any] = {k: v for k, v in refused.row.items() if k != "payload"}
     payload = msgspec.json.encode(row, enc_hook=str)
+    if "ver" not in row:  # the row of one event
+        offset, idx = row["offset"], row["idx"]
+    else:
+        # Made of many events, so it has no place in a record. An idx below -1 never takes the place of an event's
+        # letter and tells refused rows apart; the same row refused again is the same letter.
+        offset, idx = row["ver"] % (1 << VERSION_SHIFT), -2 - (zlib.crc32(payload) >> 2)
     return {
         "topic": fold.origin.topic,
         "partition": fold.origin.partition,
-        "offset": int(row.get("offset") or row.get("evidence_to_offset") or 0),  # type: ignore[call-overload]  # columns of rows.py are ints
-        "idx": int(row.get("idx") or 0),  # type: ignore[call-overload]  # as above
+        "offset": offset,
+        "idx": idx,
         "log_id": fold.origin.log_id,
         "error_code": str(ErrorCode.SINK_REJECTED),
         "reason": f"table {refused.table}: {refused.reason}"[:500],

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import struct
 import zlib
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ FORMAT: Final = 1  # of the file, not of the state in it
 COMPRESSION_LEVEL: Final = (
     1  # zlib: 57 ms for 10 MB of window state, 12 % of its size; level 6 gains 2 points for 4x the time
 )
+TMP_DEAD_S: Final = 60.0  # a temporary file this much older than a new snapshot has no writer: a save takes seconds
 _LENGTH = struct.Struct("<I")
 
 
@@ -69,8 +71,9 @@ class DirectorySnapshots:
         data = encode(msgspec.structs.replace(self._header, next_offset=next_offset), state)
         self._dir.mkdir(parents=True, exist_ok=True)
         path = self._path(next_offset)
-        # The process id keeps two workers that overlap from writing one temporary file; the final bytes are equal.
-        tmp = path.with_suffix(f".{os.getpid()}.tmp")
+        # Two workers that overlap must not write one temporary file (in containers even their process ids are equal);
+        # the final bytes are equal.
+        tmp = path.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}.tmp")
         try:
             with tmp.open("wb") as file:
                 file.write(data)
@@ -83,6 +86,7 @@ class DirectorySnapshots:
             raise
         _fsync_directory(self._dir)
         self._prune()
+        self._remove_leftovers(path)
         return len(data)
 
     def newest(self) -> Snapshot | None:
@@ -127,6 +131,15 @@ class DirectorySnapshots:
         for old in sorted(self._dir.glob("*.snap"))[: -self._kept]:
             with contextlib.suppress(OSError):
                 old.unlink()
+
+    def _remove_leftovers(self, saved: Path) -> None:
+        """Temporary files of workers that were killed while they wrote."""
+        with contextlib.suppress(OSError):  # another worker removes them too
+            # Both times are the file system's: no clock of ours, whatever host shares the directory.
+            dead_before_s = saved.stat().st_mtime - TMP_DEAD_S
+            for tmp in self._dir.glob("*.tmp"):
+                if tmp.stat().st_mtime < dead_before_s:
+                    tmp.unlink()
 
 
 def encode(header: SnapshotHeader, state: bytes) -> bytes:
