@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "monitor": ("interfaces.cli.monitor", "Watch the newest windows of a swarm."),
     "sql": ("interfaces.cli.sql", "Ask ClickHouse a question."),
     "migrate": ("interfaces.cli.migrate", "Bring the ClickHouse schema up to date."),
+    "audit": ("interfaces.cli.audit", "Compare raw rows, window rows and offsets; 0 equal, 1 different."),
     "report": ("interfaces.cli.report", "Generate, list and show reports."),
     "compare": ("interfaces.cli.compare", "Compare swarms with effect sizes and intervals."),
 }
