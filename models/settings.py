@@ -116,6 +116,10 @@ class Settings(BaseSettings):
         10_000, description="Time between snapshots of a partition; bounds the replay after a crash."
     )
     snapshots_kept: Annotated[int, Field(ge=2, le=1_000)] = Field(3, description="Snapshots kept a partition.")
+    snapshot_store: Literal["directory", "kafka"] = Field(
+        "directory",
+        description="Where snapshots lie: under the home, or in the topic `<app_id>-state` for several hosts.",
+    )
     poll_records_max: Annotated[int, Field(ge=1, le=100_000)] = Field(
         20_000, description="Most Kafka records of one fetch round."
     )

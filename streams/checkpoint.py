@@ -33,7 +33,7 @@ from sinks.base import RejectedRow, RetryableSinkError, Sink
 from sinks.delivery import deliver
 from streams.fold import PartitionFold
 from streams.outputs import Outputs
-from streams.snapshots import DirectorySnapshots
+from streams.snapshots import SnapshotStore
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class PartitionWorker:
         key: Any,
         fold: PartitionFold,
         sinks: Sequence[Sink],
-        snapshots: DirectorySnapshots,
+        snapshots: SnapshotStore,
         checkpoints: MutableMapping[Any, int],
         settings: Settings,
         clock: Clock,
@@ -67,9 +67,9 @@ class PartitionWorker:
         self._lost: BaseException | None = None  # ended a flush whose rows are now in no memory but the log's
         self._last_flush_s = self._last_snapshot_s = clock.monotonic_s()
 
-    def restore(self) -> bool:
+    async def restore(self) -> bool:
         """Loads the newest snapshot if it is ahead of the state in memory; True when it did."""
-        snapshot = self._snapshots.newest()
+        snapshot = await asyncio.to_thread(self._snapshots.newest)
         if snapshot is None or snapshot.header.next_offset <= self.fold.next_offset:
             return False
         self.fold.restore(snapshot.state)
@@ -155,12 +155,12 @@ class PartitionWorker:
                 log.error("dead_letter_refused sink=%s reason=%s", sink.name, refused.reason)
 
     async def _save(self, state: bytes, at: int) -> bool:
-        """Writes the snapshot and lets Faust commit it; False when the disk refuses."""
+        """Writes the snapshot and lets Faust commit it; False when the store refuses."""
         try:
             await asyncio.to_thread(self._snapshots.save, state, at)
         except OSError as error:
-            # Nothing is wrong but the disk: go on folding, do not commit, say so. The next flush tries again.
-            self.error = f"snapshot at {at} cannot be written: {error}; free space or fix the rights of MURMUR_HOME"
+            # Nothing is wrong but the store: go on folding, do not commit, say so. The next flush tries again.
+            self.error = f"snapshot at {at} cannot be written to {self._snapshots.where}: {error}"
             log.error("snapshot_failed partition=%s %s", self._key, self.error)
             return False
         self.snapshot_offset = at

@@ -29,7 +29,8 @@ from streams.fold_config import FoldConfig
 from streams.metric_source import MetricSource
 from streams.outputs import Counters
 from streams.result_rows import Origin
-from streams.snapshots import FORMAT, DirectorySnapshots, SnapshotHeader
+from streams.snapshot_stores import OpenSnapshots, snapshot_stores
+from streams.snapshots import FORMAT, SnapshotHeader, SnapshotStore
 from streams.topics import METRICS, full_name
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,16 @@ class LogError(Exception):
 class Engine:
     """The partitions of this worker. `log_ids`: full topic name -> id of its log."""
 
-    def __init__(self, settings: Settings, *, sinks: Sequence[Sink], log_ids: dict[str, str], clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sinks: Sequence[Sink],
+        log_ids: dict[str, str],
+        clock: Clock,
+        open_snapshots: OpenSnapshots | None = None,
+    ) -> None:
+        """`open_snapshots`: another snapshot store than the one the settings name."""
         self.settings = settings
         self.counters = Counters()
         self.workers: dict[Partition, PartitionWorker] = {}
@@ -96,6 +106,7 @@ class Engine:
         self._sinks = sinks
         self._log_ids = log_ids
         self._clock = clock
+        self._open_snapshots = open_snapshots or snapshot_stores(settings)
         self._resuming = asyncio.Lock()
         self._adopted: set[Partition] = set()
         self._sought: dict[Partition, _Seek] = {}
@@ -174,14 +185,15 @@ class Engine:
         if worker is None:
             worker = self._new_worker(partition, log_port)
             self.workers[partition] = worker
-        if worker.restore():
+        if await worker.restore():
             log.info("partition_resumed partition=%s next_offset=%d", partition, worker.fold.next_offset)
         end = await log_port.end(partition)
         if end is not None and worker.fold.next_offset > end:
+            where = self.snapshots(partition).where
             raise LogError(
                 f"{partition.topic}[{partition.number}]: our state stands at offset {worker.fold.next_offset}, the "
                 f"log ends at {end}: the log lost records or was replaced under the same id. Restore the log, or "
-                "remove this partition's folder under MURMUR_HOME/state to start over from what is left."
+                f"remove this partition's snapshots ({where}) to start over from what is left."
             )
         return worker
 
@@ -190,7 +202,7 @@ class Engine:
         next_offset = worker.fold.next_offset
         earliest = await log_port.earliest(partition)
         if next_offset < earliest:
-            if next_offset > 0 or self._snapshots(partition).any():
+            if next_offset > 0 or await asyncio.to_thread(self.snapshots(partition).any):
                 raise LogError(
                     f"{partition.topic}[{partition.number}]: records {next_offset}..{earliest - 1} are needed and "
                     "the log no longer has them (retention is shorter than the outage). Results for them cannot be "
@@ -219,13 +231,14 @@ class Engine:
             key=log_port.key(partition),
             fold=PartitionFold(origin, self._config, self._source(partition.topic), self.counters),
             sinks=self._sinks,
-            snapshots=self._snapshots(partition),
+            snapshots=self.snapshots(partition),
             checkpoints=log_port.checkpoints,
             settings=self.settings,
             clock=self._clock,
         )
 
-    def _snapshots(self, partition: Partition) -> DirectorySnapshots:
+    def snapshots(self, partition: Partition) -> SnapshotStore:
+        """The snapshots of a partition of the current log, under this engine's version and configuration."""
         header = SnapshotHeader(
             format=FORMAT,
             fold_version=self.settings.fold_version,
@@ -235,7 +248,7 @@ class Engine:
             partition=partition.number,
             next_offset=0,
         )
-        return DirectorySnapshots(self.settings.state_dir, header, kept=self.settings.snapshots_kept)
+        return self._open_snapshots(header)
 
     def _source(self, topic: str) -> Source:
         if topic == full_name(self.settings, METRICS):
