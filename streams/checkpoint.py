@@ -68,13 +68,19 @@ class PartitionWorker:
         self._last_flush_s = self._last_snapshot_s = clock.monotonic_s()
 
     async def restore(self) -> bool:
-        """Loads the newest snapshot if it is ahead of the state in memory; True when it did."""
+        """Loads the newest snapshot if it is ahead of the state in memory; True when it did.
+
+        What is durable may be committed again: the commit of an earlier owner may have been lost in a rebalance, and
+        in a silent log no later one would make up for it.
+        """
         snapshot = await asyncio.to_thread(self._snapshots.newest)
-        if snapshot is None or snapshot.header.next_offset <= self.fold.next_offset:
-            return False
-        self.fold.restore(snapshot.state)
-        self.acknowledged = self.snapshot_offset = self.fold.next_offset
-        return True
+        ahead = snapshot is not None and snapshot.header.next_offset > self.fold.next_offset
+        if snapshot is not None and ahead:
+            self.fold.restore(snapshot.state)
+            self.acknowledged = self.snapshot_offset = self.fold.next_offset
+        if self.snapshot_offset:
+            self._checkpoints[self._key] = self.snapshot_offset
+        return ahead
 
     async def add(self, records: Sequence[RawRecord]) -> None:
         """Folds a chunk; waits for the sinks when too many rows are waiting."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sinks.clickhouse.client import connect
 from tests.support.produce import await_committed, make_topics, produce
 from tests.support.traffic import Traffic
 from tests.support.waiting import eventually
-from tests.support.workers import worker
+from tests.support.workers import WorkerProcess, worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -57,29 +58,36 @@ def test_the_views_change_when_the_last_worker_of_a_version_has_caught_up_and_th
         await_committed(settings, live)
         assert shown(settings) == 1
         new = settings.model_copy(update={"fold_version": 2, "windows": "2s", "home": settings.home / "new"})
-        slow = new.model_copy(update={"snapshot_interval_ms": 600_000})  # folds, but makes nothing durable
-        with worker(slow, "slow") as waiting, worker(new, "quick") as quick:
-            waiting.await_ready()
-            quick.await_ready()
+        stuck = new.model_copy(update={"home": settings.home / "stuck"})
+        stuck.home.mkdir()
+        stuck.state_dir.write_text("no folder: this worker folds, and can make nothing durable")
+        with worker(stuck, "stuck") as waiting:
+            waiting.await_ready()  # first: the quick one must never have all partitions
+            _judge(settings, new, waiting, lambda: produce(settings, traffic, 50, now_ms=now_ms + 10_000))
 
-            def quick_is_done() -> bool:
-                """It has some partitions, not all, and everything of them."""
-                parts = [p for p in quick.status().get("partitions", []) if p["topic"] == "swarm.metrics"]
-                alone = len(quick.status().get("assigned", [])) == 8
-                return not alone and bool(parts) and all(p["snapshot_offset"] == p["next_offset"] > 0 for p in parts)
 
-            eventually(quick_is_done, "the quick worker has caught up with its share")
-            looks = quick.output().count("fold_behind")
-            eventually(lambda: quick.output().count("fold_behind") >= looks + 2, "it has judged again")
-            assert shown(settings) == 1
-            assert "fold_activated" not in quick.output() + waiting.output()
-            # The version that is shown goes on meanwhile: it has a group of its own.
-            before = ask(settings, "SELECT sum(events) FROM v_windows")
-            produce(settings, traffic, 50, now_ms=now_ms + 10_000)
-            eventually(lambda: ask(settings, "SELECT sum(events) FROM v_windows") > before, "version 1 goes on")
-            assert shown(settings) == 1
+def _judge(settings: Settings, new: Settings, waiting: WorkerProcess, produce_more: Callable[[], None]) -> None:
+    """Version 2 while one of its two workers makes nothing durable, and after it has gone."""
+    with worker(new, "quick") as quick:
 
-            assert waiting.terminate() == 0  # a stop makes its share durable; the quick one takes over the rest
-            eventually(lambda: shown(settings) == 2, "the views show version 2")
-            assert ask(settings, "SELECT groupUniqArray(window_ms) FROM v_windows") == [2_000]
-            assert ask(settings, "SELECT sum(events) FROM v_windows") == ask(settings, "SELECT count() FROM v_metrics")
+        def quick_is_done() -> bool:
+            """It has some partitions, not all, and everything of them."""
+            parts = [p for p in quick.status().get("partitions", []) if p["topic"] == "swarm.metrics"]
+            alone = len(quick.status().get("assigned", [])) == 8
+            return not alone and bool(parts) and all(p["snapshot_offset"] == p["next_offset"] > 0 for p in parts)
+
+        eventually(quick_is_done, "the quick worker has caught up with its share")
+        looks = quick.output().count("fold_behind")
+        eventually(lambda: quick.output().count("fold_behind") >= looks + 2, "it has judged again")
+        assert shown(settings) == 1
+        assert "fold_activated" not in quick.output() + waiting.output()
+        # The version that is shown goes on meanwhile: it has a group of its own.
+        before = ask(settings, "SELECT sum(events) FROM v_windows")
+        produce_more()
+        eventually(lambda: ask(settings, "SELECT sum(events) FROM v_windows") > before, "version 1 goes on")
+        assert shown(settings) == 1
+
+        assert waiting.terminate() == 0  # now the quick one gets the rest
+        eventually(lambda: shown(settings) == 2, "the views show version 2")
+        assert ask(settings, "SELECT groupUniqArray(window_ms) FROM v_windows") == [2_000]
+        assert ask(settings, "SELECT sum(events) FROM v_windows") == ask(settings, "SELECT count() FROM v_metrics")
