@@ -104,8 +104,8 @@ class Engine:
         self.failure: BaseException | None = None
         self._config = FoldConfig.of(settings)
         self._sinks = sinks
-        self._log_ids = log_ids
-        self._clock = clock
+        self.log_ids = log_ids
+        self.clock = clock
         self._open_snapshots = open_snapshots or snapshot_stores(settings)
         self._resuming = asyncio.Lock()
         self._adopted: set[Partition] = set()
@@ -210,7 +210,7 @@ class Engine:
                 )
             log.warning("log_starts_late partition=%s earliest=%d", partition, earliest)
             worker.fold.next_offset = next_offset = earliest
-        now_s = self._clock.monotonic_s()
+        now_s = self.clock.monotonic_s()
         sought = self._sought.get(partition)
         if sought is not None and sought.offset == next_offset:
             if first == sought.first:
@@ -226,7 +226,7 @@ class Engine:
         return False
 
     def _new_worker(self, partition: Partition, log_port: LogPort) -> PartitionWorker:
-        origin = Origin(self._log_ids[partition.topic], partition.topic, partition.number, self.settings.fold_version)
+        origin = Origin(self.log_ids[partition.topic], partition.topic, partition.number, self.settings.fold_version)
         return PartitionWorker(
             key=log_port.key(partition),
             fold=PartitionFold(origin, self._config, self._source(partition.topic), self.counters),
@@ -234,7 +234,7 @@ class Engine:
             snapshots=self.snapshots(partition),
             checkpoints=log_port.checkpoints,
             settings=self.settings,
-            clock=self._clock,
+            clock=self.clock,
         )
 
     def snapshots(self, partition: Partition) -> SnapshotStore:
@@ -243,7 +243,7 @@ class Engine:
             format=FORMAT,
             fold_version=self.settings.fold_version,
             config=self._config.fingerprint(),
-            log_id=self._log_ids[partition.topic],
+            log_id=self.log_ids[partition.topic],
             topic=partition.topic,
             partition=partition.number,
             next_offset=0,

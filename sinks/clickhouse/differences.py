@@ -27,8 +27,8 @@ _SETTINGS: Final = {
 }
 _OFFSET_MASK: Final = 2**48 - 1
 # The live worker goes on: only what rests on the log below the end of the replay can be compared.
-_BELOW: Final = """log_id IN {logs:Array(String)}
-        AND offset_of_row < {ends:Array(UInt64)}[indexOf({places:Array(String)}, concat(topic, '/', toString(partition)))]"""
+_PLACE: Final = "indexOf({places:Array(String)}, concat(topic, '/', toString(partition)))"
+_BELOW: Final = f"log_id IN {{logs:Array(String)}} AND offset_of_row < {{ends:Array(UInt64)}}[{_PLACE}]"
 _MEASURES: Final = ("events", "sum", "min", "max")
 
 
@@ -83,7 +83,10 @@ class Differences:
     def windows(self, old: int, new: int) -> list[WindowChanges]:
         """What a reader would see change, by metric and window size."""
         sides = " UNION ALL ".join(
-            (self._window_side("windows", old, is_new=False), self._window_side(f"{self._staging}.windows", new, is_new=True))
+            (
+                _window_side("windows", is_new=False),
+                _window_side(f"{self._staging}.windows", is_new=True),
+            )
         )
         keys = "swarm_id, agent_id, metric, window_ms, window_start"
         ratios = [f"if(n_old AND n_new, {_ratio(f'old.{i}', f'new.{i}')}, 0)" for i in range(1, len(_MEASURES) + 1)]
@@ -94,16 +97,16 @@ SELECT metric, toUInt32(window_ms), countIf(n_old AND n_new AND worst <= {SAME_R
 FROM
 (
     SELECT {keys}, countIf(NOT is_new) > 0 AS n_old, countIf(is_new) > 0 AS n_new,
-        ({', '.join(_measure(m, 'NOT is_new') for m in _MEASURES)}) AS old,
-        ({', '.join(_measure(m, 'is_new') for m in _MEASURES)}) AS new,
-        [{', '.join(ratios)}] AS ratios, arrayMax(ratios) AS worst,
+        ({", ".join(_measure(m, "NOT is_new") for m in _MEASURES)}) AS old,
+        ({", ".join(_measure(m, "is_new") for m in _MEASURES)}) AS new,
+        [{", ".join(ratios)}] AS ratios, arrayMax(ratios) AS worst,
         {list(_MEASURES)}[indexOf(ratios, worst)] AS which,
         -- A window that is still growing is not comparable: the live worker may have seen more of it.
         max(offset_beyond) AS beyond
     FROM ({sides}) GROUP BY {keys} HAVING NOT beyond
 )
 GROUP BY metric, window_ms ORDER BY metric, window_ms"""
-        return [WindowChanges(str(r[0]), *map(int, r[1:6]), r[6], r[7]) for r in self._rows(sql, old=old, new=new)]
+        return [WindowChanges(*r) for r in self._rows(sql, old=old, new=new)]
 
     def anomalies(self, old: int, new: int) -> list[AnomalyChanges]:
         """Anomalies that would appear or vanish."""
@@ -120,16 +123,16 @@ SELECT metric, countIf(n_old AND n_new), countIf(NOT n_old), countIf(NOT n_new)
 FROM
 (
     SELECT {keys}, countIf(is_new = 0) > 0 AS n_old, countIf(is_new = 1) > 0 AS n_new
-    FROM ({side('anomalies', 'old', 0)} UNION ALL {side(f'{self._staging}.anomalies', 'new', 1)})
+    FROM ({side("anomalies", "old", 0)} UNION ALL {side(f"{self._staging}.anomalies", "new", 1)})
     GROUP BY {keys}
 )
 GROUP BY metric ORDER BY metric"""
-        return [AnomalyChanges(str(r[0]), *map(int, r[1:])) for r in self._rows(sql, old=old, new=new)]
+        return [AnomalyChanges(*r) for r in self._rows(sql, old=old, new=new)]
 
     def out_of_reach(self, version: int, *, starts: Mapping[str, int]) -> tuple[int, Any, Any]:
         """Windows of `version` that rest on records before the log's first, or on a log that is gone.
 
-        Their number, first and last start. The new version cannot have them. `starts`: `topic/partition` -> first offset.
+        Their number, first and last start: a new version cannot have them. `starts`: `topic/partition` -> offset.
         """
         sql = f"""
 SELECT count(), min(window_start), max(window_start)
@@ -139,7 +142,7 @@ FROM
     FROM windows FINAL WHERE fold_version = {{version:UInt16}}
 )
 WHERE log_id NOT IN {{logs:Array(String)}} OR offset_of_row
-    < {{starts:Array(UInt64)}}[indexOf({{places:Array(String)}}, concat(topic, '/', toString(partition)))]"""
+    < {{starts:Array(UInt64)}}[{_PLACE}]"""
         parameters = {"places": list(starts), "starts": list(starts.values())}
         count, first, last = self._rows(sql, version=version, **parameters)[0]
         return int(count), first, last
@@ -147,9 +150,10 @@ WHERE log_id NOT IN {{logs:Array(String)}} OR offset_of_row
     def _again(self, table: str, version: int) -> Again:
         names = TABLES[table].names
         key = ", ".join(f"`{name}`" for name in IDENTITY[table])
-        content = ", ".join(f"toString(`{name}`)" for name in names if name not in IDENTITY[table])
+        content = ", ".join(f"`{name}`" for name in names if name not in IDENTITY[table])  # as one text: NULLs count
+        hashed = f"cityHash64(toString(({content})))"
         ver = "ver" if "ver" in names else "toUInt64(0)"
-        of_version = f" WHERE intDiv(ver, {_OFFSET_MASK + 1}) = {{version:UInt16}}" if "ver" in names else ""
+        of_version = f" AND intDiv(ver, {_OFFSET_MASK + 1}) = {{version:UInt16}}" if "ver" in names else ""
         sql = f"""
 SELECT countIf(again), countIf(again AND stored AND ver_again = ver_stored AND hash_again = hash_stored),
     countIf(again AND NOT stored),
@@ -162,25 +166,27 @@ FROM
         anyIf(hash, is_new = 0) AS hash_stored, anyIf(hash, is_new = 1) AS hash_again
     FROM
     (
-        SELECT {key}, {ver} AS ver, cityHash64({content}) AS hash, 0 AS is_new FROM `{table}` FINAL{of_version}
+        SELECT {key}, {ver} AS ver, {hashed} AS hash, 0 AS is_new FROM `{table}` FINAL
+            WHERE log_id IN {{logs:Array(String)}}{of_version}
         UNION ALL
-        SELECT {key}, {ver} AS ver, cityHash64({content}) AS hash, 1 AS is_new FROM {self._staging}.`{table}` FINAL
+        SELECT {key}, {ver} AS ver, {hashed} AS hash, 1 AS is_new FROM {self._staging}.`{table}` FINAL
     )
     GROUP BY {key}
 )"""
         return Again(table, *map(int, self._rows(sql, version=version)[0]))
-
-    def _window_side(self, table: str, version: int, *, is_new: bool) -> str:
-        version_name = "new" if is_new else "old"
-        return f"""SELECT swarm_id, agent_id, metric, window_ms, window_start, {', '.join(_MEASURES)},
-        {int(is_new)} = 1 AS is_new, bitAnd(ver, {_OFFSET_MASK}) AS offset_of_row, NOT ({_BELOW}) AS offset_beyond
-    FROM {table} FINAL WHERE fold_version = {{{version_name}:UInt16}} AND log_id IN {{logs:Array(String)}}"""
 
     def _rows(self, sql: str, **parameters: Any) -> Sequence[Sequence[Any]]:
         rows: Sequence[Sequence[Any]] = self._client.query(
             sql, parameters={**self._parameters, **parameters}, settings=dict(_SETTINGS)
         ).result_rows
         return rows
+
+
+def _window_side(table: str, *, is_new: bool) -> str:
+    return f"""SELECT swarm_id, agent_id, metric, window_ms, window_start, {", ".join(_MEASURES)},
+        {int(is_new)} = 1 AS is_new, bitAnd(ver, {_OFFSET_MASK}) AS offset_of_row, NOT ({_BELOW}) AS offset_beyond
+    FROM {table} FINAL
+    WHERE fold_version = {{{"new" if is_new else "old"}:UInt16}} AND log_id IN {{logs:Array(String)}}"""
 
 
 def _measure(name: str, condition: str) -> str:

@@ -61,4 +61,3 @@ def publish(client: Client, staging: Settings, tables: tuple[str, ...] = PUBLISH
             f"INSERT INTO `{table}` ({columns}) SELECT {columns} FROM `{staging.clickhouse_database}`.`{table}` FINAL",
             settings={"max_partitions_per_insert_block": INSERT_SETTINGS["max_partitions_per_insert_block"]},
         )
-
