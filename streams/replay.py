@@ -218,7 +218,8 @@ async def _points(
         async with reader(settings) as consumer:
             places = {TopicPartition(p.topic, p.number): p for p in found}
             times = await consumer.offsets_for_times(dict.fromkeys(places, point.value))
-        points = {places[place]: int(at.offset) for place, at in times.items() if at is not None and at.offset >= 0}
+        # The embedded broker keeps no index of times: it answers the start of the log, or a time of -1 for none.
+        points = {places[place]: int(at.offset) for place, at in times.items() if at is not None and at.timestamp >= 0}
         points = {partition: offset for partition, offset in points.items() if offset < found[partition].end}
         if not points:
             raise ReplayError(f"no record was appended at or after {_time(point.value)}: give an earlier time")
