@@ -84,7 +84,8 @@ def test_the_same_version_gives_the_same_rows_and_brings_lost_ones_back(settings
     with worker(settings) as process:
         fill(settings, process)
         before, committed = fingerprint(settings), ends(settings)
-        for point in ("earliest", "offset:20"):
+        last = min(at.end for at in committed.values() if at.end) - 1
+        for point in ("earliest", f"offset:{last}"):
             same = run_murmur(settings, "replay", "--from", point, "--format", "json")
             assert same.returncode == 0, same.stderr
             rows = {row["table"]: row for row in answer_of(same)}
@@ -93,7 +94,7 @@ def test_the_same_version_gives_the_same_rows_and_brings_lost_ones_back(settings
                 assert row["identical"] == row["recomputed"], rows
             assert "identical" in same.stderr
         # Everything from the start of the log, and less from a snapshot on the way: that is what archives are for.
-        assert rows["metrics"]["recomputed"] <= before["metrics"][0]
+        assert 0 < rows["metrics"]["recomputed"] < before["metrics"][0]
         assert (fingerprint(settings), ends(settings)) == (before, committed)
 
         command(settings, "ALTER TABLE windows DELETE WHERE window_ms = 10000 SETTINGS mutations_sync = 2")
