@@ -28,7 +28,7 @@ from streams.engine import Engine, Partition
 from streams.log_probe import LogPosition, first_record, positions, reader
 from streams.snapshot_directory import DirectorySnapshots
 from streams.snapshot_stores import snapshot_stores
-from streams.snapshots import Snapshot, SnapshotHeader
+from streams.snapshots import Snapshot, SnapshotHeader, SnapshotStore
 from streams.topics import log_ids
 
 POLL_MS: Final = 200
@@ -82,10 +82,9 @@ class StartPoint:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What one partition's replay covers: it folds [base, end), and its rows are wished from `point` on."""
+    """What one partition's replay folds: [base, end)."""
 
     base: int
-    point: int
     end: int
 
 
@@ -95,6 +94,7 @@ class Replayed:
 
     logs: dict[str, str]  # full topic name -> id of its log
     spans: dict[Partition, Span]
+    starts: dict[Partition, int]  # where the log of each partition begins, also of those without records
 
 
 class ReplayLog:
@@ -145,14 +145,22 @@ async def replay_same_version(
     logs, found = await _look(settings)
     points = await _points(settings, point, found)
     engine = _engine(settings, sink, logs, clock, state)
+    live = Engine(settings, sinks=[], log_ids=logs, clock=clock)
     spans: dict[Partition, Span] = {}
+    gone: dict[Partition, _GoneError] = {}
     for partition, wished in points.items():
-        base = await asyncio.to_thread(_base, settings, engine, partition, wished, found[partition])
+        try:
+            base = await asyncio.to_thread(_base, live.snapshots(partition), wished, found[partition])
+        except _GoneError as problem:
+            gone[partition] = problem
+            continue
         if base is not None:
             engine.snapshots(partition).save(base.state, base.header.next_offset)
-        spans[partition] = Span(base.header.next_offset if base is not None else 0, wished, found[partition].end)
-    await _fold(settings, engine, {p: found[p] for p in points}, spans, on_progress)
-    return Replayed(logs, spans)
+        spans[partition] = Span(base.header.next_offset if base is not None else 0, found[partition].end)
+    if gone:
+        raise _gone(gone)
+    await _fold(settings, engine, found, spans, on_progress)
+    return Replayed(logs, spans, {partition: at.earliest for partition, at in found.items()})
 
 
 async def replay_new_version(
@@ -168,12 +176,14 @@ async def replay_new_version(
         engine = _engine(settings, sink, logs, clock, state)
         spans = {}
         for partition, at in found.items():
+            if at.end == at.earliest:
+                continue
             newest = await asyncio.to_thread(engine.snapshots(partition).newest)
             base = newest.header.next_offset if newest is not None else at.earliest
-            spans[partition] = Span(base, at.earliest, at.end)
+            spans[partition] = Span(base, at.end)
         await _fold(settings, engine, found, spans, on_progress)
         if clock.monotonic_s() - began_s <= PASS_S:
-            return Replayed(logs, spans)
+            return Replayed(logs, spans, {partition: at.earliest for partition, at in found.items()})
     raise ReplayError(
         f"after {PASSES_MAX} passes the log still grows faster than it is read here: run several workers with "
         f"MURMUR_FOLD_VERSION={settings.fold_version} instead; the views change when they have caught up"
@@ -203,13 +213,14 @@ def _engine(settings: Settings, sink: Sink | None, logs: dict[str, str], clock: 
 async def _look(settings: Settings) -> tuple[dict[str, str], dict[Partition, LogPosition]]:
     logs = await log_ids(settings, timeout_s=RECORD_TIMEOUT_S)
     found = await positions(settings, group=settings.consumer_group)
-    return logs, {Partition(*place): at for place, at in found.items() if at.end > at.earliest}
+    return logs, {Partition(*place): at for place, at in found.items()}
 
 
 async def _points(
     settings: Settings, point: StartPoint, found: Mapping[Partition, LogPosition]
 ) -> dict[Partition, int]:
     """Partition -> the offset named by the point, where it has such a record."""
+    found = {partition: at for partition, at in found.items() if at.end > at.earliest}
     if not found:
         raise ReplayError("the log holds no record: there is nothing to replay")
     if point.kind is From.EARLIEST:
@@ -237,9 +248,8 @@ async def _points(
     return points
 
 
-def _base(settings: Settings, engine: Engine, partition: Partition, wished: int, at: LogPosition) -> Snapshot | None:
-    """The live snapshot to begin with; None: the start of the log, with an empty state."""
-    live = Engine(settings, sinks=[], log_ids=engine.log_ids, clock=engine.clock).snapshots(partition)
+def _base(live: SnapshotStore, wished: int, at: LogPosition) -> Snapshot | None:
+    """The live snapshot to begin with; None: the start of the log, with an empty state. Raises _GoneError."""
     live.newest()  # raises SnapshotError when the live state was made under other settings
     snapshot = live.newest(wished)
     base = snapshot.header.next_offset if snapshot is not None else 0
@@ -248,15 +258,26 @@ def _base(settings: Settings, engine: Engine, partition: Partition, wished: int,
     usable, bound = None, at.end
     while (older := live.newest(bound)) is not None and older.header.next_offset >= at.earliest:
         usable, bound = older.header.next_offset, older.header.next_offset - 1
-    advice = (
-        f"The oldest archived snapshot from which it can be done stands at offset {usable}: give --from offset:{usable}"
-        if usable is not None
-        else "No snapshot stands later than that: only a new --fold-version can compute what is left"
-    )
-    raise ReplayError(
-        f"{_name(partition)}: the log begins at {at.earliest} and records {base}..{at.earliest - 1} are needed "
-        f"for the same rows as before. {advice}"
-    )
+    raise _GoneError(f"records {base}..{at.earliest - 1} are needed and the log begins at {at.earliest}", usable)
+
+
+class _GoneError(Exception):
+    """The log no longer has what a partition's replay needs."""
+
+    def __init__(self, why: str, usable: int | None) -> None:
+        super().__init__(why)
+        self.usable = usable  # the lowest offset a replay of this partition could begin at
+
+
+def _gone(problems: Mapping[Partition, _GoneError]) -> ReplayError:
+    """All partitions in one line, and one point from which all of them can be done."""
+    told = "; ".join(f"{_name(partition)}: {problem}" for partition, problem in sorted(problems.items()))
+    usable = [problem.usable for problem in problems.values()]
+    if any(offset is None for offset in usable):
+        advice = "No snapshot stands after that: only a new --fold-version can compute what is left"
+    else:
+        advice = f"From the oldest archived snapshots it can be done: give --from offset:{max(o for o in usable if o)}"
+    return ReplayError(f"the same rows cannot be computed again from there. {told}. {advice}")
 
 
 async def _fold(

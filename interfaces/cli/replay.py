@@ -128,7 +128,7 @@ class _Job:
         from sinks.clickhouse.differences import Differences
 
         ends = {f"{p.topic}/{p.number}": span.end for p, span in done.spans.items()}
-        logs = sorted({done.logs[p.topic] for p in done.spans})
+        logs = sorted(done.logs.values())
         return Differences(self.client, self.staging.clickhouse_database, logs=logs, ends=ends)
 
     def discard(self) -> None:
@@ -220,7 +220,7 @@ def _activate(job: _Job, differences: Differences, done: Replayed, shown: int, *
     from sinks.clickhouse import folds, staging
     from streams.replay import adopt_states
 
-    starts = {f"{p.topic}/{p.number}": span.point for p, span in done.spans.items()}
+    starts = {f"{p.topic}/{p.number}": first for p, first in done.starts.items()}
     count, first, last = differences.out_of_reach(shown, starts=starts)
     if count and not allow_missing:
         fail(

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 
 from models.settings import Settings
 from streams.snapshot_stores import snapshot_stores
-from streams.snapshot_topic import CHUNK_BYTES_MAX
+from streams.snapshot_topic import CHUNK_BYTES_MAX, LOOK_BACK_RECORDS
 from streams.snapshots import FORMAT, SnapshotError, SnapshotHeader, SnapshotStore, kept_snapshots
 from streams.topics import STATE, ensure_topics, full_name
 from tests.support.brokers import EmbeddedBroker, free_port
@@ -203,6 +203,31 @@ def test_two_workers_that_overlap_leave_a_valid_snapshot(settings: Settings) -> 
     snapshot = store(settings).newest()
     assert snapshot is not None
     assert snapshot.state == b"30"
+
+
+def test_a_snapshot_far_from_the_end_of_its_topic_is_found(settings: Settings) -> None:
+    """Other places share the topic's partition: a busy one must not hide the state of a silent one."""
+    store(settings).save(b"mine", 5)
+    if settings.snapshot_store == "kafka":
+        _push_away(settings, records=LOOK_BACK_RECORDS[0] + 50)
+    else:
+        for offset in range(100):
+            store(settings, topic="swarm.activities").save(b"other", offset)
+    snapshot = store(settings).newest()
+    assert snapshot is not None
+    assert snapshot.state == b"mine"
+
+
+def _push_away(settings: Settings, *, records: int) -> None:
+    async def run() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
+        await producer.start()
+        for i in range(records):
+            key = f"1/swarm.activities/1/log/{i:020d}/0".encode()
+            await producer.send(full_name(settings, STATE), b"of another place", key=key, partition=1)
+        await producer.stop()
+
+    asyncio.run(run())
 
 
 def test_a_store_that_cannot_be_reached_is_an_error_the_worker_survives(settings: Settings) -> None:

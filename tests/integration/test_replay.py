@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from models.settings import Settings
 from sinks.clickhouse.client import connect
@@ -186,3 +190,55 @@ def _workers_continue(new: Settings, now_ms: int) -> None:
 def _repeated_in(process: WorkerProcess) -> int:
     """Traffic stores some records twice, as a producer's retry does."""
     return int(process.status()["counters"]["duplicate_records"])
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("any_broker", ["kafka"], indirect=True)  # the embedded broker deletes no records
+def test_a_log_that_has_lost_its_start_is_replayed_from_the_archive_and_old_windows_are_not_hidden(
+    settings: Settings,
+) -> None:
+    make_topics(settings)
+    with worker(settings) as process:
+        fill(settings, process)
+        assert process.terminate() == 0
+    before = fingerprint(settings)
+    # Each partition loses its records up to just behind its newest snapshot but two.
+    snapshots = _snapshots(settings)
+    asyncio.run(_delete_records(settings, {p: offsets[-3] + 1 for p, offsets in snapshots.items()}))
+
+    gone = run_murmur(settings, "replay", "--from", "offset:1")
+    assert (gone.returncode, "is gone, the log begins at" in gone.stderr) == (1, True), gone.stderr
+    refused = run_murmur(settings, "replay", "--from", "earliest")
+    assert refused.returncode == 1
+    (advice,) = re.findall(r"give --from (offset:\d+)", refused.stderr)
+    assert advice == f"offset:{max(offsets[-2] for offsets in snapshots.values())}"
+    later = run_murmur(settings, "replay", "--from", advice, "--format", "json")
+    assert later.returncode == 0, later.stderr
+    rows = {row["table"]: row for row in answer_of(later)}
+    assert rows["windows"]["identical"] == rows["windows"]["recomputed"] > 0
+    assert fingerprint(settings) == before
+
+    args = ("replay", "--from", "earliest", "--fold-version", "2", "--activate")
+    hidden = run_murmur(settings, *args)
+    assert hidden.returncode == 1
+    assert "rest on records the log no longer has" in hidden.stderr
+    assert ask(settings, "SELECT fold_version FROM v_active_fold") == (1,)
+    assert run_murmur(settings, *args, "--allow-missing").returncode == 0
+    assert ask(settings, "SELECT fold_version FROM v_active_fold") == (2,)
+
+
+def _snapshots(settings: Settings) -> dict[int, list[int]]:
+    """Partition of the metrics topic -> offsets of its snapshots, ascending."""
+    found: dict[int, list[int]] = {}
+    for path in sorted(settings.state_dir.glob("*/swarm.metrics-*/*/*.snap")):
+        found.setdefault(int(path.parts[-3].rpartition("-")[2]), []).append(int(path.stem))
+    return found
+
+
+async def _delete_records(settings: Settings, below: dict[int, int]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    await admin.delete_records(
+        {TopicPartition("swarm.metrics", p): RecordsToDelete(before_offset=offset) for p, offset in below.items()}
+    )
+    await admin.close()
