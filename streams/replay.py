@@ -75,9 +75,7 @@ class StartPoint:
             else:
                 moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
                 return cls(From.TIME, round(moment.timestamp() * 1000))
-        raise ValueError(
-            f"--from {text!r}: write earliest, offset:N or time:ISO, for example time:2026-01-31T12:00:00Z"
-        )
+        raise ValueError(f"{text!r} is no point of the log: write earliest, offset:N or time:2026-01-31T12:00:00Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ _STATE_CONFIG: Final = {
     "segment.ms": str(3_600_000),
     "min.cleanable.dirty.ratio": "0.1",
     "delete.retention.ms": str(3_600_000),
+    "message.timestamp.type": "CreateTime",
 }
 
 
