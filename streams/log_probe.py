@@ -19,6 +19,7 @@ from streams.topics import SOURCE_TOPICS, BrokerAwayError, full_name
 
 ANSWER_S: Final = 30.0  # a broker that is up answers in milliseconds; one that elects a leader in seconds
 POLL_MS: Final = 50
+FETCH_WAIT_MS: Final = 20  # at the end of a log the broker answers after this; a seek waits for the fetch before it
 RETRY_S: Final = 0.1  # metadata of a new topic spreads within milliseconds
 
 
@@ -41,6 +42,7 @@ async def reader(settings: Settings, *, group: str | None = None) -> AsyncGenera
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
     )
     try:
         await consumer.start()

@@ -150,8 +150,8 @@ WHERE log_id NOT IN {{logs:Array(String)}} OR offset_of_row
     def _again(self, table: str, version: int) -> Again:
         names = TABLES[table].names
         key = ", ".join(f"`{name}`" for name in IDENTITY[table])
-        content = ", ".join(f"`{name}`" for name in names if name not in IDENTITY[table])  # as one text: NULLs count
-        hashed = f"cityHash64(toString(({content})))"
+        content = ", ".join(f"`{name}`" for name in names if name not in IDENTITY[table])  # as one tuple: NULLs count
+        hashed = f"cityHash64(({content}))"
         ver = "ver" if "ver" in names else "toUInt64(0)"
         of_version = f" AND intDiv(ver, {_OFFSET_MASK + 1}) = {{version:UInt16}}" if "ver" in names else ""
         sql = f"""
