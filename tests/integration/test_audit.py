@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 import os
+import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from models.settings import Settings
+from reports.audit import Progress, State, compare
+from sinks.clickhouse.audit import AuditReader, Place, Selection
 from sinks.clickhouse.client import INSERT_SETTINGS, connect
+from streams.topics import log_ids
 from tests.support.commands import answer_of, run_murmur
 from tests.support.logs import read_log
 from tests.support.oracle import recount
-from tests.support.produce import await_committed, make_topics, produce, send
+from tests.support.produce import await_committed, ends, make_topics, produce, send
 from tests.support.result_rows import row, table
 from tests.support.traffic import Traffic
+from tests.support.waiting import eventually
 from tests.support.workers import worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SEED = int(os.environ.get("MURMUR_TEST_SEED", "3"))
+LOOKS = 20  # at a busy log; some of them fall into a flush
 
 
 @pytest.fixture
@@ -141,3 +149,44 @@ def test_nothing_to_compare_is_not_called_equal(settings: Settings) -> None:
     make_topics(settings)
     done = run_murmur(settings, "audit")
     assert (done.returncode, "cannot tell" in done.stdout) == (2, True)
+
+
+def test_a_log_that_grows_all_the_while_is_equal_or_in_flight_and_never_different(settings: Settings) -> None:
+    """What is counted at one moment must fit together at that moment, in the middle of flushes too."""
+    print(f"seed={SEED}")
+    make_topics(settings)
+    busy = settings.model_copy(update={"flush_interval_ms": 50})
+    sizes = dict(busy.window_specs)
+    stop = threading.Event()
+
+    def keep_producing() -> None:
+        traffic = Traffic(SEED, late_ratio=0.2)
+        while not stop.is_set():
+            produce(busy, traffic, 100, now_ms=int(time.time() * 1000))
+
+    with worker(busy) as process:
+        process.await_ready()
+        producing = threading.Thread(target=keep_producing)
+        producing.start()
+        client = connect(busy)
+        reader = AuditReader(client)
+        try:
+            eventually(lambda: reader.offsets(), "the first rows")
+            seen: Counter[State] = Counter()
+            for _ in range(LOOKS):
+                progress = _progress(busy)
+                rows = compare(1, sizes, *reader.sums(Selection(1), sizes), progress)
+                assert not [row for row in rows if row.state is State.DIFFERENT]
+                seen += Counter(row.state for row in rows)
+        finally:
+            stop.set()
+            producing.join()
+            client.close()
+        assert seen[State.EQUAL] > 0, seen
+        await_committed(busy, process)
+
+
+def _progress(settings: Settings) -> dict[Place, Progress]:
+    """What the group has committed, asked before the rows are counted."""
+    ids = asyncio.run(log_ids(settings))
+    return {Place(ids[topic], topic, p): Progress(committed=at.committed) for (topic, p), at in ends(settings).items()}
