@@ -11,13 +11,13 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any, Final
 
 import faust
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
 from models.codecs.records import RawRecord
 from models.settings import Settings
 from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema
+from streams.log_probe import first_record
 from streams.topics import SOURCE_TOPICS, full_name
 
 TICK_S: Final = 0.05  # how late a due flush may start: small against the smallest flush interval
@@ -34,7 +34,7 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
     ChunkScheduler.chunk_records_max = settings.chunk_records_max
     session_s = settings.session_timeout_ms / 1000
     app = faust.App(
-        settings.app_id,
+        settings.consumer_group,
         broker=[f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")],
         ConsumerScheduler=ChunkScheduler,
         store="memory://",
@@ -101,21 +101,10 @@ class FaustLog:
 
     async def first_at(self, partition: Partition, offset: int) -> int:
         """Reads one record at or after `offset` through a connection of its own."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap, group_id=None, enable_auto_commit=False
-        )
-        await consumer.start()
-        try:
-            place = TopicPartition(partition.topic, partition.number)
-            consumer.assign([place])
-            consumer.seek(place, offset)
-            try:
-                record = await asyncio.wait_for(consumer.getone(place), PROBE_TIMEOUT_S)
-            except TimeoutError:
-                return await self.end(partition) or offset  # no record up to the end
-            return int(record.offset)
-        finally:
-            await consumer.stop()
+        found = await first_record(self._settings, partition.topic, partition.number, offset, timeout_s=PROBE_TIMEOUT_S)
+        if found is None:
+            return await self.end(partition) or offset  # no record up to the end
+        return found
 
 
 def _agent(engine: Engine, port: FaustLog) -> Any:

@@ -35,7 +35,7 @@ from sinks.delivery import deliver
 from streams.fold import PartitionFold
 from streams.outputs import Outputs
 from streams.result_rows import VERSION_SHIFT
-from streams.snapshots import DirectorySnapshots
+from streams.snapshots import SnapshotStore
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class PartitionWorker:
         key: Any,
         fold: PartitionFold,
         sinks: Sequence[Sink],
-        snapshots: DirectorySnapshots,
+        snapshots: SnapshotStore,
         checkpoints: MutableMapping[Any, int],
         settings: Settings,
         clock: Clock,
@@ -79,15 +79,21 @@ class PartitionWorker:
         self._behind_since_s: float | None = None  # since when the log holds more than is in hand
         self._open_waiting = False  # open windows have changed since they were last written
 
-    def restore(self) -> bool:
-        """Loads the newest snapshot if it is ahead of the state in memory; True when it did."""
-        snapshot = self._snapshots.newest()
-        if snapshot is None or snapshot.header.next_offset <= self.fold.next_offset:
-            return False
-        self.fold.restore(snapshot.state)
-        self.acknowledged = self.snapshot_offset = self.fold.next_offset
-        self._open_waiting = True  # who saved the state may have been catching up
-        return True
+    async def restore(self) -> bool:
+        """Loads the newest snapshot if it is ahead of the state in memory; True when it did.
+
+        What is durable may be committed again: the commit of an earlier owner may have been lost in a rebalance, and
+        in a silent log no later one would make up for it.
+        """
+        snapshot = await asyncio.to_thread(self._snapshots.newest)
+        ahead = snapshot is not None and snapshot.header.next_offset > self.fold.next_offset
+        if snapshot is not None and ahead:
+            self.fold.restore(snapshot.state)
+            self.acknowledged = self.snapshot_offset = self.fold.next_offset
+            self._open_waiting = True  # who saved the state may have been catching up
+        if self.snapshot_offset:
+            self._checkpoints[self._key] = self.snapshot_offset
+        return ahead
 
     async def add(self, records: Sequence[RawRecord], *, behind: int = 0) -> None:
         """Folds a chunk; waits for the sinks when too many rows are waiting.
@@ -180,12 +186,12 @@ class PartitionWorker:
                 log.error("dead_letter_refused sink=%s reason=%s", sink.name, refused.reason)
 
     async def _save(self, state: bytes, at: int) -> bool:
-        """Writes the snapshot and lets Faust commit it; False when the disk refuses."""
+        """Writes the snapshot and lets Faust commit it; False when the store refuses."""
         try:
             await asyncio.to_thread(self._snapshots.save, state, at)
         except OSError as error:
-            # Nothing is wrong but the disk: go on folding, do not commit, say so. The next flush tries again.
-            self.error = f"snapshot at {at} cannot be written: {error}; free space or fix the rights of MURMUR_HOME"
+            # Nothing is wrong but the store: go on folding, do not commit, say so. The next flush tries again.
+            self.error = f"snapshot at {at} cannot be written to {self._snapshots.where}: {error}"
             log.error("snapshot_failed partition=%s %s", self._key, self.error)
             return False
         self.snapshot_offset = at

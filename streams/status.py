@@ -32,6 +32,7 @@ def snapshot_of(
             {
                 "topic": partition.topic,
                 "partition": partition.number,
+                "log_id": worker.fold.origin.log_id,
                 "next_offset": worker.fold.next_offset,
                 "acknowledged_offset": worker.acknowledged,
                 "snapshot_offset": worker.snapshot_offset,
@@ -47,6 +48,7 @@ def snapshot_of(
         "name": name,
         "pid": os.getpid(),
         "ready": ready,
+        "fold_version": engine.settings.fold_version,
         "updated_at_ms": clock.now_ms(),
         "events_total": counters["events"],
         "records_total": counters["records"],

@@ -29,6 +29,7 @@ from sinks.clickhouse.prices import publish_prices
 from sinks.delivery import backoff_s
 from sinks.registry import build
 from streams import logs
+from streams.activation import until_caught_up
 from streams.app import build_app
 from streams.brake import BadInputError
 from streams.engine import Engine, LogError, Partition
@@ -110,7 +111,7 @@ class _Worker:
             asyncio.ensure_future(self._watch_identity(engine, identities)),
         ]
         if not shown:
-            watchers.append(asyncio.ensure_future(self._activate_when_caught_up(engine, app)))
+            watchers.append(asyncio.ensure_future(self._activate_when_caught_up(engine)))
         stop, failed = asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(engine.failed.wait())
         await asyncio.wait([stop, failed], return_when=asyncio.FIRST_COMPLETED)
         for task in (stop, failed, *watchers):
@@ -164,20 +165,20 @@ class _Worker:
                 log.warning("status_not_written %s", error)
             await asyncio.sleep(STATUS_INTERVAL_S)
 
-    async def _activate_when_caught_up(self, engine: Engine, app: faust.App) -> None:
-        """A new fold version is shown when it stands at the end of every partition it was assigned."""
+    async def _activate_when_caught_up(self, engine: Engine) -> None:
+        """A new fold version is shown when its group has caught up with every partition of the log."""
+        await until_caught_up(self._settings, self._clock)
+        attempts = 0
         while True:
-            await asyncio.sleep(STATUS_INTERVAL_S)
-            assigned, ends = _positions(app, engine)
-            behind = [p for p, w in engine.workers.items() if p not in ends or w.acknowledged < ends[p]]
-            if assigned and len(engine.workers) >= len(assigned) and not behind:
-                try:
-                    await asyncio.to_thread(folds.activate, self._settings, config=engine.fingerprint)
-                except RetryableSinkError as error:
-                    log.warning("fold_not_activated %s", error)
-                    continue
-                log.info("fold_activated version=%d", self._settings.fold_version)
-                return
+            try:
+                await asyncio.to_thread(folds.activate, self._settings, config=engine.fingerprint)
+            except RetryableSinkError as error:
+                attempts += 1
+                log.warning("fold_not_activated %s", error)
+                await asyncio.sleep(backoff_s(attempts, error.retry_after_s))
+                continue
+            log.info("fold_activated version=%d", self._settings.fold_version)
+            return
 
     async def _watch_identity(self, engine: Engine, identities: dict[str, str]) -> None:
         """Ends the worker when a log was replaced under its feet: its offsets mean something else now."""

@@ -27,7 +27,8 @@ from streams.fold import PartitionFold
 from streams.metric_source import MetricSource
 from streams.outputs import Counters, Outputs
 from streams.result_rows import Origin
-from streams.snapshots import FORMAT, DirectorySnapshots, SnapshotHeader
+from streams.snapshot_directory import DirectorySnapshots
+from streams.snapshots import FORMAT, SnapshotHeader
 from tests.support.sim_log import SimConsumer
 from tests.support.sim_world import LOG_IDS, METRICS, World
 

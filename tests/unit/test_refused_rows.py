@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,8 @@ from models.codecs.records import RawRecord
 from models.settings import Settings
 from sinks.memory import MemorySink
 from streams.checkpoint import PartitionWorker
-from streams.snapshots import FORMAT, DirectorySnapshots, SnapshotHeader
+from streams.snapshot_directory import DirectorySnapshots
+from streams.snapshots import FORMAT, SnapshotHeader
 from tests.support.folds import T0, config, new_fold, record
 
 HEADER = SnapshotHeader(FORMAT, 1, config().fingerprint(), "log", "swarm.metrics", 0, 0)
@@ -51,6 +53,7 @@ async def letters(home: Path, flushes: int) -> list[dict[str, Any]]:
             checkpoints={},
             settings=Settings(home=home),
             clock=ManualClock(),
+            writing=asyncio.Semaphore(1),
         )
         await worker.add(log())
         await worker.flush()

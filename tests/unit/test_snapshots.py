@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.snapshots import FORMAT, TMP_DEAD_S, DirectorySnapshots, SnapshotError, SnapshotHeader, decode, encode
+from streams.snapshot_directory import TMP_DEAD_S, DirectorySnapshots
+from streams.snapshots import FORMAT, SnapshotError, SnapshotHeader, decode, encode
 
 HEADER = SnapshotHeader(
     format=FORMAT,
@@ -144,11 +146,15 @@ def test_a_snapshot_moved_to_the_folder_of_another_is_refused(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kept", [2, 3])
-def test_only_the_newest_few_are_kept(tmp_path: Path, kept: int) -> None:
+def test_only_the_newest_few_and_the_first_of_each_hour_are_kept(tmp_path: Path, kept: int) -> None:
     snapshots = store(tmp_path, kept=kept)
+    hour_s = time.time() // 3_600 * 3_600 - 7_200
     for offset in range(1, 8):
         snapshots.save(b"state", offset)
-    assert [int(f.stem) for f in files(tmp_path)] == list(range(8 - kept, 8))
+        (saved,) = tmp_path.rglob(f"{offset:020d}.snap")
+        at_s = hour_s + offset * 1_000  # 1, 2, 3 in one hour, 4 to 7 in the next
+        os.utime(saved, (at_s, at_s))
+    assert [int(f.stem) for f in files(tmp_path)] == sorted({1, 4} | set(range(8 - kept, 8)))
 
 
 @pytest.mark.parametrize(("owner", "call"), [(os, "fsync"), (Path, "replace")])
