@@ -16,6 +16,7 @@ from faust.types import TP
 
 from models.codecs.records import RawRecord
 from models.settings import Settings
+from streams.containers import CHUNKS_BUFFERED_MAX
 from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema
 from streams.topics import SOURCE_TOPICS, full_name
@@ -23,7 +24,6 @@ from streams.topics import SOURCE_TOPICS, full_name
 TICK_S: Final = 0.05  # how late a due flush may start: small against the smallest flush interval
 ADOPT_S: Final = 0.5  # how soon a newly assigned partition is looked after
 COMMIT_INTERVAL_S: Final = 0.5  # commits only report progress; the truth is the snapshot
-CHUNKS_BUFFERED: Final = 16  # a partition's queue inside Faust; with the fetch size it bounds memory
 FETCH_BYTES_MAX: Final = 4 * 1024 * 1024  # prefetched a partition; must hold at least one largest record
 POLL_INTERVAL_MAX_S: Final = 3_600.0  # longest sink outage before the group would evict a worker that waits
 PROBE_TIMEOUT_S: Final = 30.0
@@ -49,7 +49,7 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
         broker_max_poll_interval=POLL_INTERVAL_MAX_S,
         consumer_max_fetch_size=FETCH_BYTES_MAX,
         consumer_auto_offset_reset="earliest",
-        stream_buffer_maxsize=CHUNKS_BUFFERED,
+        stream_buffer_maxsize=CHUNKS_BUFFERED_MAX,
         stream_wait_empty=False,
         autodiscover=False,
         loghandlers=[],
@@ -118,6 +118,22 @@ class FaustLog:
             await consumer.stop()
 
 
+def committed_offset(app: faust.App, tp: TP) -> int | None:
+    """Faust's own note of the committed offset; None: the group never committed."""
+    offset: int | None = app.consumer._committed_offset.get(tp)
+    return offset
+
+
+def chunks_buffered(app: faust.App) -> dict[str, int]:
+    """Chunks that wait for each source topic's agent inside Faust."""
+    return {
+        topic: actor.stream.channel.queue.qsize()
+        for agent in app.agents.values()
+        for actor in agent._actors
+        for topic in agent.channel.topics
+    }
+
+
 def _agent(engine: Engine, port: FaustLog) -> Any:
     async def fold_chunks(stream: Any) -> None:
         async for event in stream.noack().events():
@@ -141,8 +157,7 @@ def _adopter(app: faust.App, engine: Engine, port: FaustLog) -> Any:
             return
         try:
             for tp in app.consumer.assignment():
-                # Faust's own note of the committed offset; None: the group never committed.
-                committed = app.consumer._committed_offset[tp]
+                committed = committed_offset(app, tp)
                 await engine.adopt(Partition(tp.topic, tp.partition), committed or 0, port)
         except Exception as error:  # as in the agents: it must not reach Faust
             engine.fail(error)

@@ -56,6 +56,7 @@ class PartitionWorker:
         self.acknowledged = fold.next_offset
         self.snapshot_offset = fold.next_offset
         self.error: str | None = None  # of the sink or disk it is waiting for
+        self.rows_in_flight = 0  # taken out of the fold for the flush under way
         self._key = key
         self._sinks = sinks
         self._snapshots = snapshots
@@ -133,12 +134,14 @@ class PartitionWorker:
     async def _write(self, outputs: Outputs) -> None:
         if not outputs.rows:
             return
+        self.rows_in_flight = outputs.rows
         batch = await asyncio.to_thread(outputs.batch)
         rejected: list[RejectedRow] = []
         for sink in self._sinks:
             rejected += await self._deliver(sink, batch)
         if rejected:
             await self._write_rejected(rejected)
+        self.rows_in_flight = 0
 
     async def _deliver(self, sink: Sink, batch: Mapping[str, pa.Table]) -> list[RejectedRow]:
         wanted = {name: table for name, table in batch.items() if name in sink.tables}

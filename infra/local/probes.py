@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import json
 import socket
 import struct
 import urllib.parse
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from infra.local.identity import ProcessId
 from infra.local.layout import StackError
+from infra.local.worker_reports import READY, read_status
 
 PROBE_TIMEOUT_S = 2.0  # a server that needs longer for an empty question is not ready
 _API_VERSIONS = 18  # Kafka API key, version 0: every broker since 0.10 answers it without authentication
@@ -69,11 +69,8 @@ def clickhouse_accepts(url: str, user: str, password: str, *, timeout_s: float =
 
 def worker_is_ready(status_file: Path, process: ProcessId) -> bool:
     """Whether the status file was written by this process and says ready."""
-    try:
-        status = json.loads(status_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(status, dict) and status.get("pid") == process.pid and status.get("ready") is True
+    status = read_status(status_file)
+    return status is not None and status["pid"] == process.pid and status["state"] == READY
 
 
 def _ask_api_versions(host: str, port: int, timeout_s: float) -> None:
