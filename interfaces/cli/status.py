@@ -48,10 +48,12 @@ def status(
         _show(state)
         if detail:
             sys.stdout.flush()
-            emit(_offsets(state.reports), title="partitions")
-            emit(_fills(state.reports), title="containers")
+            emit(_offsets(state.reports), title="partitions: offsets, from the group's commit to the end of the log")
+            emit(_wide(_fills(state.reports)), title="containers: entries now, and the bound of each partition")
+            emit(_wide(_buffers(state.reports)), title="queues: chunks of records that wait to be folded")
     else:
-        emit(_fills(state.reports) if detail else [dataclasses.asdict(p) for p in state.processes], format=format)
+        fills = _fills(state.reports) + _buffers(state.reports)
+        emit(fills if detail else [dataclasses.asdict(p) for p in state.processes], format=format)
     if state.phase == "stopped" and not state.processes:
         raise typer.Exit(EXIT_NOT_RUNNING)
     if not state.ready:
@@ -105,15 +107,31 @@ def _offsets(reports: list[WorkerReport]) -> list[dict[str, object]]:
     ]
 
 
-def _fills(reports: list[WorkerReport]) -> list[dict[str, object]]:
-    """One row a container: how many entries it holds and how many it may hold at most."""
-    rows: list[dict[str, object]] = []
-    for report in reports:
-        places = [(topic, {"chunks_buffered": fill}) for topic, fill in report.status.get("buffers", {}).items()]
-        places += [(f"{p['topic']}[{p['partition']}]", p["containers"]) for p in report.status.get("partitions", ())]
-        rows += [
-            {"worker": report.name, "place": place, "container": name, "size": fill["size"], "bound": fill["bound"]}
-            for place, containers in places
-            for name, fill in containers.items()
-        ]
-    return rows
+def _fills(reports: list[WorkerReport]) -> list[dict[str, Any]]:
+    """One row a container of a partition: how many entries it holds and how many it may hold at most."""
+    return [
+        {"worker": report.name, "place": f"{p['topic']}[{p['partition']}]", "container": name, **fill}
+        for report in reports
+        for p in report.status.get("partitions", ())
+        for name, fill in p["containers"].items()
+    ]
+
+
+def _buffers(reports: list[WorkerReport]) -> list[dict[str, Any]]:
+    """The same for what a worker keeps a topic, not a partition."""
+    return [
+        {"worker": report.name, "place": topic, "container": "chunks_buffered", **fill}
+        for report in reports
+        for topic, fill in report.status.get("buffers", {}).items()
+    ]
+
+
+def _wide(fills: list[dict[str, Any]]) -> list[dict[str, object]]:
+    """A column a container, a row a place, and the bounds as the last row: for reading, not for parsing."""
+    rows: dict[tuple[str, str], dict[str, object]] = {}
+    bounds: dict[str, object] = {"worker": "", "place": "at most"}
+    for fill in fills:
+        where = {"worker": fill["worker"], "place": fill["place"]}
+        rows.setdefault((fill["worker"], fill["place"]), dict(where))[fill["container"]] = fill["size"]
+        bounds[fill["container"]] = fill["bound"]
+    return [*rows.values(), bounds] if rows else []
