@@ -16,6 +16,8 @@ from faust.types import TP
 
 from models.codecs.records import RawRecord
 from models.settings import Settings
+from models.tls import kafka_tls
+from sinks.kafka.security import client_options
 from streams.containers import CHUNKS_BUFFERED_MAX
 from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema
@@ -36,6 +38,7 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
     app = faust.App(
         settings.app_id,
         broker=[f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")],
+        broker_credentials=_credentials(settings),
         ConsumerScheduler=ChunkScheduler,
         store="memory://",
         datadir=str(settings.home / "faust"),
@@ -63,6 +66,19 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
     app.timer(ADOPT_S)(_adopter(app, engine, port))
     _connect_revoke(app, engine)
     return app
+
+
+def _credentials(settings: Settings) -> faust.types.auth.CredentialsT | None:
+    """The settings in Faust's own words."""
+    context = kafka_tls(settings)
+    if settings.kafka_security_protocol.startswith("SASL_"):
+        return faust.SASLCredentials(
+            username=settings.kafka_sasl_username,
+            password=settings.kafka_sasl_password.get_secret_value(),
+            mechanism=settings.kafka_sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None
 
 
 class FaustLog:
@@ -102,7 +118,10 @@ class FaustLog:
     async def first_at(self, partition: Partition, offset: int) -> int:
         """Reads one record at or after `offset` through a connection of its own."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap, group_id=None, enable_auto_commit=False
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            **client_options(self._settings),
         )
         await consumer.start()
         try:

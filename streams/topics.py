@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from models.settings import Settings
+from sinks.kafka.security import client_options, refusal
 from streams.log_identity import read_topic_ids
 
 METRICS: Final = "swarm.metrics"
@@ -29,7 +30,7 @@ CREATE_TIMEOUT_MS: Final = 30_000  # a KRaft node that has just started answers 
 
 
 class TopicError(Exception):
-    """The broker refuses a topic, or a topic is not what the table says; one line, with what to do."""
+    """The broker refuses a topic or us, or a topic is not what the table says; one line, with what to do."""
 
 
 class BrokerAwayError(TopicError):
@@ -85,7 +86,9 @@ async def ensure_topics(settings: Settings) -> None:
 
     Raises BrokerAwayError when no broker answers, TopicError when it refuses.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, client_id="murmur-topics")
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka_bootstrap, client_id="murmur-topics", **client_options(settings)
+    )
     try:
         await admin.start()
         existing = set(await admin.list_topics())
@@ -93,12 +96,20 @@ async def ensure_topics(settings: Settings) -> None:
         if missing:
             await _create(admin, settings, missing)
     except (KafkaError, OSError) as error:
-        raise BrokerAwayError(
-            f"Kafka at {settings.kafka_bootstrap}: not reachable: {error}. "
-            "Check MURMUR_KAFKA_BOOTSTRAP and that the broker runs."
-        ) from error
+        raise await broker_error(settings, error) from error
     finally:
         await admin.close()
+
+
+async def broker_error(settings: Settings, error: BaseException) -> TopicError:
+    """What a failed call means: TopicError where the broker refuses us for good, BrokerAwayError where it is away."""
+    refused = await refusal(settings)
+    if refused is not None:
+        return TopicError(refused)
+    return BrokerAwayError(
+        f"Kafka at {settings.kafka_bootstrap}: not reachable: {error}. Check MURMUR_KAFKA_BOOTSTRAP, that the broker "
+        f"runs, and MURMUR_KAFKA_SECURITY_PROTOCOL ({settings.kafka_security_protocol})."
+    )
 
 
 async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: list[Topic]) -> None:
@@ -130,7 +141,7 @@ async def log_ids(settings: Settings, *, timeout_s: float = 30.0) -> dict[str, s
     deadline = asyncio.get_running_loop().time() + timeout_s
     while True:
         try:
-            found = await read_topic_ids(settings.kafka_bootstrap, names)
+            found = await read_topic_ids(settings, names)
             if len(found) == len(names):
                 return found
             problem = f"unknown topics {sorted(set(names) - set(found))}"

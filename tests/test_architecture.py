@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "sinks": ("models",),
     "streams": ("models", "sinks"),
     "reports": ("models", "sinks.clickhouse"),
-    "infra": ("models.settings", "models.clock"),
+    "infra": ("models.settings", "models.clock", "models.tls"),
     "interfaces": ("reports", "streams", "sinks", "infra.local", "models", "murmur"),
 }
 

@@ -71,6 +71,11 @@ def make_plan(
             f"kafka_bootstrap={settings.kafka_bootstrap} names a broker that is used instead of one of our own: "
             "leave out either it or --broker kafka / --kafka-port"
         )
+    if settings.kafka_security_protocol != "PLAINTEXT" and not external_kafka:
+        raise StackError(
+            f"kafka_security_protocol={settings.kafka_security_protocol} is for brokers of your own, the local one has "
+            "no TLS and no users: set kafka_bootstrap as well, or leave it out"
+        )
     if external_clickhouse and clickhouse_port is not None:
         raise StackError(
             f"clickhouse_url={settings.clickhouse_url} names a server that is used instead of the embedded one: "

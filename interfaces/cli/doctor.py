@@ -128,14 +128,21 @@ def _stack(settings: Settings) -> list[Finding]:
 def _broker(settings: Settings) -> list[Finding]:
     from infra.local.layout import StackError
     from infra.local.probes import kafka_answers
+    from models.settings import SettingsError
+    from models.tls import kafka_tls
+    from sinks.kafka.security import refusal
+    from streams.topics import TopicError, log_ids
 
     try:
-        kafka_answers(settings.kafka_bootstrap)
+        refused = asyncio.run(refusal(settings))
+        if refused is not None:
+            return [Finding("broker", FAIL, refused)]
+        kafka_answers(settings.kafka_bootstrap, tls=kafka_tls(settings))
+    except SettingsError as error:
+        return [Finding("broker", FAIL, str(error))]
     except StackError as error:
         return [Finding("broker", FAIL, _fact(error), "`murmur up`, or set MURMUR_KAFKA_BOOTSTRAP")]
     findings = [Finding("broker", OK, f"{settings.kafka_bootstrap} answers")]
-    from streams.topics import TopicError, log_ids
-
     try:
         found = asyncio.run(log_ids(settings, timeout_s=TOPICS_WITHIN_S))
         findings.append(Finding("topics", OK, ", ".join(found)))

@@ -135,6 +135,7 @@ class _Target:
     def _publish(self, events: list[Event], summary: Summary, progress: Progress | None) -> None:
         from interfaces.importers.records import pack
         from murmur.bulk import BulkPublishError, publish_records
+        from sinks.kafka.security import client_options
         from streams.topics import TopicError, ensure_topics
 
         done = 0
@@ -159,6 +160,7 @@ class _Target:
                     span_ms=self._settings.allowed_lateness_ms,
                 ),
                 on_acknowledged=acknowledged,
+                kafka_options=client_options(self._settings),
             )
 
         try:
