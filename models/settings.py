@@ -69,12 +69,12 @@ def _check_windows(text: str) -> str:
     return text
 
 
-def _absolute(path: Path) -> Path:
+def _absolute(path: Path | None) -> Path | None:
     """Absolute, because our processes do not share a working directory."""
-    return path.expanduser().absolute()
+    return path and path.expanduser().absolute()
 
 
-File = Annotated[Path, AfterValidator(_absolute)]
+File = Annotated[Path | None, AfterValidator(_absolute)]
 
 
 class Settings(BaseSettings):
@@ -82,20 +82,20 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
 
-    home: File = Field(
+    home: Annotated[Path, AfterValidator(_absolute)] = Field(
         Path("~/.murmur"), validate_default=True, description="Data, logs, pid files and snapshots of the local stack."
     )
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="host:port[,host:port] of the Kafka brokers.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How the brokers are spoken to: SSL is TLS, SASL_ means with user and password."
     )
-    kafka_ssl_ca_file: File | None = Field(
+    kafka_ssl_ca_file: File = Field(
         None, description="PEM certificates that may sign the brokers'; none: those the system trusts."
     )
-    kafka_ssl_cert_file: File | None = Field(
+    kafka_ssl_cert_file: File = Field(
         None, description="PEM certificate of ours, where the brokers ask for one; may hold the key as well."
     )
-    kafka_ssl_key_file: File | None = Field(None, description="PEM key of that certificate.")
+    kafka_ssl_key_file: File = Field(None, description="PEM key of that certificate.")
     kafka_ssl_key_password: SecretStr = Field(SecretStr(""), description="Password of that key.")
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         "SCRAM-SHA-512", description="How the password is proved; PLAIN sends it, so use it over TLS only."
@@ -169,7 +169,7 @@ class Settings(BaseSettings):
     anomaly_score_min: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.999, description="Calibrated score from which a closed window becomes an anomaly record."
     )
-    prices_file: File | None = Field(None, description="Price book to use instead of the built-in one.")
+    prices_file: File = Field(None, description="Price book to use instead of the built-in one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Log level.")
 
     @field_validator("kafka_sasl_username", "kafka_sasl_password")

@@ -6,7 +6,6 @@ connection, trusts a certificate nobody named.
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -50,6 +49,8 @@ class Security:
         """What an aiokafka client takes. Raises ssl.SSLError when a file does not hold what it should."""
         options: dict[str, Any] = {"security_protocol": self.protocol}
         if self.protocol.endswith("SSL"):
+            import ssl  # costs an importing agent 10 ms it may never need
+
             context = ssl.create_default_context(cafile=self.ca_file)
             if self.cert_file is not None:
                 # Never None: OpenSSL would ask for the password of an encrypted key on the agent's terminal.

@@ -57,6 +57,19 @@ async def test_clickhouse_away_for_a_while_delays_rows_and_loses_none(settings: 
     await proxy.close()
 
 
+async def test_a_server_that_is_away_is_told_also_while_nothing_is_written(settings: Settings) -> None:
+    proxy = await _Proxy.start(settings)
+    with worker(settings.model_copy(update={"clickhouse_url": proxy.url})) as process:
+        await asyncio.to_thread(process.await_ready)
+        proxy.refuse()
+        await asyncio.to_thread(eventually, lambda: process.status()["state"] == "stalled", within_s=60)
+        assert process.status()["ready"] is False
+        assert process.status()["error"].startswith(f"ClickHouse {proxy.url}")
+        await proxy.accept()
+        await asyncio.to_thread(eventually, lambda: process.status()["ready"], within_s=60)
+    await proxy.close()
+
+
 async def test_a_worker_waits_for_clickhouse_at_start_and_says_so(settings: Settings) -> None:
     proxy = await _Proxy.start(settings)
     proxy.refuse()
@@ -106,8 +119,11 @@ async def test_a_broker_frozen_for_longer_than_the_session_costs_nothing(clickho
             await _send(settings, 10)
             await asyncio.to_thread(_await_events, settings, 10)
             broker.pause()
-            await asyncio.sleep(8)  # the fault itself: longer than the session timeout
+            # The fault itself: the worker asks every 10 s and waits 10 s, so this is longer than the session timeout.
+            await asyncio.to_thread(eventually, lambda: process.status()["state"] == "stalled", within_s=90)
+            assert broker.bootstrap in process.status()["error"]
             broker.resume()
+            await asyncio.to_thread(eventually, lambda: process.status()["ready"], within_s=90)
             await _send(settings, 10, first=10)
             await asyncio.to_thread(_await_events, settings, 20)
             assert process.process is not None
