@@ -28,7 +28,7 @@ DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 2], [1, 3])
 FONT: Final = "Liberation Sans, Arial, sans-serif"
 WIDTH_PX: Final = 640
 FONT_PX: Final = 13
-PADDING_PX: Final = {"left": 12, "right": 16, "top": 5, "bottom": 5}
+PADDING_PX: Final[dict[str, float]] = {"left": 12, "right": 16, "top": 5, "bottom": 5}
 # DejaVu Sans, what a page shows where it has no font of its own, is up to a fifth wider than the measured one; a
 # character is half as wide as high.
 FONT_SLACK_PX: Final = 0.2 * 0.5 * FONT_PX

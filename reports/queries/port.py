@@ -132,6 +132,7 @@ class AnomalyRow:
     value: float
     expected_low: float
     expected_high: float
+    unit: str  # of value and both bounds; '' where the events named none
     score: float
     severity: str
     detector: str
