@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from models.settings import Settings
 from sinks.kafka.security import client_options, refusal
@@ -106,8 +106,10 @@ async def broker_error(settings: Settings, error: BaseException) -> TopicError:
     refused = await refusal(settings)
     if refused is not None:
         return TopicError(refused)
+    # aiokafka's own text for this is a list of socket families.
+    reason = "no broker answers" if isinstance(error, KafkaConnectionError) else str(error)
     return BrokerAwayError(
-        f"Kafka at {settings.kafka_bootstrap}: not reachable: {error}. Check MURMUR_KAFKA_BOOTSTRAP, that the broker "
+        f"Kafka at {settings.kafka_bootstrap}: not reachable: {reason}. Check MURMUR_KAFKA_BOOTSTRAP, that the broker "
         f"runs, and MURMUR_KAFKA_SECURITY_PROTOCOL ({settings.kafka_security_protocol})."
     )
 
@@ -145,6 +147,8 @@ async def log_ids(settings: Settings, *, timeout_s: float = 30.0) -> dict[str, s
             if len(found) == len(names):
                 return found
             problem = f"unknown topics {sorted(set(names) - set(found))}"
+        except KafkaConnectionError:
+            problem = "no broker answers"
         except (KafkaError, OSError) as error:
             problem = repr(error)
         if asyncio.get_running_loop().time() >= deadline:

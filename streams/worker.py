@@ -43,6 +43,7 @@ from streams.topics import (
     full_name,
     log_ids,
 )
+from streams.worker_name import WorkerNameError, claim
 
 log = logging.getLogger("streams.worker")
 
@@ -63,6 +64,11 @@ EXPECTED: Final = (SinkError, TopicError, LogError, SnapshotError, BadInputError
 def run(settings: Settings, name: str) -> int:
     """Runs until told to stop; returns the exit code."""
     logs.configure(settings.log_level)
+    try:
+        claim(settings.home, name)
+    except (WorkerNameError, OSError) as error:
+        print(f"murmur worker: {error}", file=sys.stderr)  # noqa: T201 - the one line the operator reads
+        return 2 if isinstance(error, WorkerNameError) else 1
     try:
         import uvloop
 
