@@ -57,6 +57,7 @@ class Price:
 
     @property
     def is_glob(self) -> bool:
+        """Whether the name is a pattern for several models."""
         return any(sign in self.model for sign in "*?[")
 
 

@@ -119,10 +119,12 @@ class Options:
 
     @property
     def metrics_topic(self) -> str:
+        """Full name of the topic of metric events."""
         return self.topic_prefix + METRICS_TOPIC
 
     @property
     def activities_topic(self) -> str:
+        """Full name of the topic of activities."""
         return self.topic_prefix + ACTIVITIES_TOPIC
 
 

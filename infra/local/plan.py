@@ -38,10 +38,12 @@ class Plan:
     die_with_parent: bool = False  # `up --foreground`: the stack ends with the command, however that ends
 
     def to_json(self) -> str:
+        """The plan as it travels to the supervisor's process; it holds no secret."""
         return json.dumps(asdict(self))
 
     @staticmethod
     def from_json(text: str) -> Plan:
+        """The plan `to_json` wrote."""
         data = json.loads(text)
         for name in ("migrate_command", "worker_command"):
             data[name] = tuple(data[name])

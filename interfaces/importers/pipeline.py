@@ -42,6 +42,7 @@ class Summary:
 
     @property
     def found_total(self) -> int:
+        """Valid events of every kind."""
         return self.found.total()
 
     def row(self, importer: str, *, dry_run: bool) -> dict[str, object]:
