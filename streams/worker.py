@@ -22,7 +22,7 @@ import faust
 
 from models.clock import SystemClock
 from models.settings import Settings, SettingsError, load
-from sinks.base import RetryableSinkError, Sink, SinkError
+from sinks.base import PermanentSinkError, RetryableSinkError, Sink, SinkError
 from sinks.clickhouse import folds
 from sinks.clickhouse.prices import publish_prices
 from sinks.delivery import backoff_s
@@ -188,7 +188,9 @@ class _Worker:
             await asyncio.sleep(WATCH_INTERVAL_S)
             looks = (self._watch_identity(engine, identities), *(sink.health() for sink in sinks))
             found = await asyncio.gather(*looks, return_exceptions=True)
-            faults = [e for e in found if isinstance(e, Exception)]
+            # Not a PermanentSinkError: what a write does not mind (a schema already newer than us) stalls nobody, and
+            # what it does mind ends the worker.
+            faults = [e for e in found if isinstance(e, Exception) and not isinstance(e, PermanentSinkError)]
             self._unreachable = " ".join(str(faults[0]).split()) if faults else None
 
     async def _watch_identity(self, engine: Engine, identities: dict[str, str]) -> None:
