@@ -21,6 +21,7 @@ from typing import Final
 import faust
 
 from models.clock import SystemClock
+from models.prices import PriceBook, PriceFileError
 from models.settings import Settings, SettingsError, load
 from sinks.base import PermanentSinkError, RetryableSinkError, Sink, SinkError
 from sinks.clickhouse import folds
@@ -58,7 +59,7 @@ SINK_TOPICS: Final = {
     "anomalies": ANOMALIES,
     "dead_letters": DEAD_LETTERS,
 }
-EXPECTED: Final = (SinkError, TopicError, LogError, SnapshotError, BadInputError, SettingsError)
+EXPECTED: Final = (SinkError, TopicError, LogError, SnapshotError, BadInputError, SettingsError, PriceFileError)
 
 
 def run(settings: Settings, name: str) -> int:
@@ -72,10 +73,12 @@ def run(settings: Settings, name: str) -> int:
     try:
         import uvloop
 
+        PriceBook.load(settings.prices_file)  # a mistake in it is told before anything is waited for
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_Worker(settings, name).main())
     except EXPECTED as error:
-        print(f"murmur worker: {error}", file=sys.stderr)  # noqa: T201 - the one line the operator reads
+        reason = "; ".join(str(error).splitlines())
+        print(f"murmur worker: {reason}", file=sys.stderr)  # noqa: T201 - as above
         return 1
 
 
@@ -99,10 +102,15 @@ class _Worker:
             if not await self._until_up(sink.name, sink.start):
                 return 0
         identities = self._identities
-        engine = Engine(self._settings, sinks=sinks, log_ids=identities, clock=self._clock)
-        shown = await asyncio.to_thread(folds.announce, self._settings, config=engine.fingerprint)
-        now_ms = self._clock.now_ms()
-        await asyncio.to_thread(publish_prices, self._settings, engine.prices, now_ms=now_ms)
+        try:
+            engine = Engine(self._settings, sinks=sinks, log_ids=identities, clock=self._clock)
+            shown = await asyncio.to_thread(folds.announce, self._settings, config=engine.fingerprint)
+            now_ms = self._clock.now_ms()
+            await asyncio.to_thread(publish_prices, self._settings, engine.prices, now_ms=now_ms)
+        except Exception:
+            for sink in sinks:  # else their clients complain after the reason, which shall be the last line
+                await sink.close()
+            raise
         app = build_app(self._settings, engine)
         starting = asyncio.ensure_future(app.start())
         watchers = [

@@ -48,9 +48,12 @@ def status(
         _show(state)
         if detail:
             sys.stdout.flush()
-            emit(_offsets(state.reports), title="partitions: offsets, from the group's commit to the end of the log")
-            emit(_wide(_fills(state.reports)), title="containers: entries now, and the bound of each partition")
-            emit(_wide(_buffers(state.reports)), title="queues: chunks of records that wait to be folded")
+            for title, rows in (
+                ("offsets; lag in records", _offsets(state.reports)),
+                ("containers: entries now, and the bound", _wide(_fills(state.reports))),
+                ("queues: chunks of records", _wide(_buffers(state.reports))),
+            ):
+                emit(_narrow(rows, state.reports), title=title)
     else:
         fills = _fills(state.reports) + _buffers(state.reports)
         emit(fills if detail else [dataclasses.asdict(p) for p in state.processes], format=format)
@@ -100,11 +103,16 @@ def _offsets(reports: list[WorkerReport]) -> list[dict[str, object]]:
             "acknowledged": p["acknowledged_offset"],
             "folded": p["next_offset"],
             "log_end": p["log_end_offset"],
-            "lag_records": p["lag_records"],
+            "lag": p["lag_records"],
         }
         for report in reports
         for p in report.status.get("partitions", ())
     ]
+
+
+def _narrow(rows: list[dict[str, object]], reports: list[WorkerReport]) -> list[dict[str, object]]:
+    """Without the name of the worker where there is only one: then the offsets fit 80 columns."""
+    return [{k: v for k, v in row.items() if k != "worker"} for row in rows] if len(reports) == 1 else rows
 
 
 def _fills(reports: list[WorkerReport]) -> list[dict[str, Any]]:

@@ -92,6 +92,19 @@ async def test_a_wrong_password_ends_the_worker_with_what_to_do(settings: Settin
         assert "wrong" not in line.replace("wrong password", "")
 
 
+async def test_a_price_file_that_cannot_be_used_ends_the_worker_with_one_line(
+    settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "prices.toml"
+    for text in (None, "not [ TOML", '[[price]]\nmodel = 5\n[[price]]\nsource = ""\n'):
+        if text is not None:
+            file.write_text(text)
+        with worker(settings.model_copy(update={"prices_file": file, "home": tmp_path / "home"})) as process:
+            assert await asyncio.to_thread(process.wait, 30) == 1
+            assert _last_line(process).startswith(f"murmur worker: {file}")
+            assert "Traceback" not in process.output()
+
+
 async def test_a_worker_waits_for_the_broker_at_start_and_says_so(settings: Settings) -> None:
     broker = EmbeddedBroker()  # not started yet
     away = settings.model_copy(update={"kafka_bootstrap": broker.bootstrap})
