@@ -40,9 +40,10 @@ test: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(TESTS) $(PYTEST_FLAGS)
 
 # No server, no browser: everything that is decided within one process, in about a minute.
+# The simulation plays fewer of its random schedules here; `make test` plays all.
 FAST := not (integration or e2e or browser or kafka or slow)
 test-fast: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(TESTS) -m '$(FAST)' $(PYTEST_FLAGS)
+	@MURMUR_SIM_EXAMPLES=10 $(BIN)/python -m pytest $(TESTS) -m '$(FAST)' $(PYTEST_FLAGS)
 
 SEED ?= 1
 STEPS ?= 20000

@@ -12,9 +12,13 @@ from typing import Protocol
 class Clock(Protocol):
     """Epoch milliseconds for stamps, monotonic seconds for intervals."""
 
-    def now_ms(self) -> int: ...
+    def now_ms(self) -> int:
+        """Epoch milliseconds of the wall clock; may jump."""
+        ...
 
-    def monotonic_s(self) -> float: ...
+    def monotonic_s(self) -> float:
+        """Seconds since an arbitrary moment; never runs backwards."""
+        ...
 
 
 class SystemClock:

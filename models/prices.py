@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,7 +58,13 @@ class Price:
 
     @property
     def is_glob(self) -> bool:
+        """Whether the name is a pattern for several models."""
         return any(sign in self.model for sign in "*?[")
+
+
+@cache
+def _built_in() -> PriceBook:
+    return PriceBook._read(BUILT_IN_FILE)
 
 
 class PriceBook:
@@ -74,8 +81,11 @@ class PriceBook:
 
     @classmethod
     def load(cls, path: Path | None = None) -> PriceBook:
-        """The built-in book, or the one of `path`. Raises PriceFileError with every mistake."""
-        file = path or BUILT_IN_FILE
+        """The built-in book, read once, or the one of `path`. Raises PriceFileError with every mistake."""
+        return _built_in() if path is None else cls._read(path)
+
+    @classmethod
+    def _read(cls, file: Path) -> PriceBook:
         try:
             document = tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
@@ -139,6 +149,10 @@ class PriceBook:
 
     def fingerprint(self) -> str:
         """Changes exactly when a price changes; comments, order and layout of the file do not count."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         rows = [asdict(price) | {"effective_from": price.effective_from.isoformat()} for price in self._prices]
         text = json.dumps(rows, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "MURMUR_"
@@ -69,13 +69,39 @@ def _check_windows(text: str) -> str:
     return text
 
 
+def _absolute(path: Path | None) -> Path | None:
+    """Absolute, because our processes do not share a working directory."""
+    return path and path.expanduser().absolute()
+
+
+File = Annotated[Path | None, AfterValidator(_absolute)]
+
+
 class Settings(BaseSettings):
     """All settings. Environment: MURMUR_ + the upper-case field name. Units stand last in the names."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
 
-    home: Path = Field(Path("~/.murmur"), description="Data, logs, pid files and snapshots of the local stack.")
+    home: Annotated[Path, AfterValidator(_absolute)] = Field(
+        Path("~/.murmur"), validate_default=True, description="Data, logs, pid files and snapshots of the local stack."
+    )
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="host:port[,host:port] of the Kafka brokers.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How the brokers are spoken to: SSL is TLS, SASL_ means with user and password."
+    )
+    kafka_ssl_ca_file: File = Field(
+        None, description="PEM certificates that may sign the brokers'; none: those the system trusts."
+    )
+    kafka_ssl_cert_file: File = Field(
+        None, description="PEM certificate of ours, where the brokers ask for one; may hold the key as well."
+    )
+    kafka_ssl_key_file: File = Field(None, description="PEM key of that certificate.")
+    kafka_ssl_key_password: SecretStr = Field(SecretStr(""), description="Password of that key.")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How the password is proved; PLAIN sends it, so use it over TLS only."
+    )
+    kafka_sasl_username: str = Field("", validate_default=True, description="Kafka user.")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), validate_default=True, description="Kafka password.")
     clickhouse_url: str = Field("http://127.0.0.1:8123", description="HTTP(S) address of ClickHouse.")
     clickhouse_user: str = Field("default", description="ClickHouse user.")
     clickhouse_password: SecretStr = Field(SecretStr(""), description="ClickHouse password.")
@@ -148,13 +174,29 @@ class Settings(BaseSettings):
     anomaly_score_min: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.999, description="Calibrated score from which a closed window becomes an anomaly record."
     )
-    prices_file: Path | None = Field(None, description="Price book to use instead of the built-in one.")
+    prices_file: File = Field(None, description="Price book to use instead of the built-in one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Log level.")
 
-    @model_validator(mode="after")
-    def _expand_home(self) -> Settings:
-        object.__setattr__(self, "home", self.home.expanduser().absolute())
-        return self
+    @field_validator("kafka_sasl_username", "kafka_sasl_password")
+    @classmethod
+    def _needs_sasl(cls, value: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
+        protocol = info.data.get("kafka_security_protocol", "")  # absent when it broke its own rule
+        given = bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
+        if protocol.startswith("SASL_") and not given:
+            raise ValueError(f"missing, and needed with kafka_security_protocol={protocol}")
+        if protocol in ("PLAINTEXT", "SSL") and given:
+            raise ValueError(f"would not be used with kafka_security_protocol={protocol}: set SASL_SSL")
+        return value
+
+    @field_validator("kafka_ssl_ca_file", "kafka_ssl_cert_file", "kafka_ssl_key_file")
+    @classmethod
+    def _needs_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        protocol = info.data.get("kafka_security_protocol", "")
+        if value is not None and protocol in ("PLAINTEXT", "SASL_PLAINTEXT"):
+            raise ValueError(f"would not be used with kafka_security_protocol={protocol}: set SSL or SASL_SSL")
+        if info.field_name == "kafka_ssl_key_file" and value is not None and not info.data.get("kafka_ssl_cert_file"):
+            raise ValueError("a key without its certificate: set kafka_ssl_cert_file")
+        return value
 
     @property
     def window_specs(self) -> tuple[tuple[int, int], ...]:

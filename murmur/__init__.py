@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from murmur.aio import AsyncPublisher
     from murmur.publisher import Publisher
+    from murmur.security import Security
     from murmur.stats import Stats
     from murmur.validate import InvalidEventError
 
-__all__ = ["AsyncPublisher", "InvalidEventError", "Publisher", "Stats"]
+__all__ = ["AsyncPublisher", "InvalidEventError", "Publisher", "Security", "Stats"]
 __version__ = "0.1.0"
 
 _HOME = {
     "AsyncPublisher": "murmur.aio",
     "InvalidEventError": "murmur.validate",
     "Publisher": "murmur.publisher",
+    "Security": "murmur.security",
     "Stats": "murmur.stats",
 }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Required, TypedDict, get_args
 
+from murmur.security import Security
 from murmur.validate import PRIORITIES, check_identifier, check_tags
 
 Wire = Literal["columns", "json", "json-array"]
@@ -55,6 +56,7 @@ class PublisherOptions(TypedDict, total=False):
     request_timeout_ms: int
     close_timeout_s: float
     strict: bool
+    security: Security | None
     kafka_options: Mapping[str, Any]
 
 
@@ -81,7 +83,8 @@ class Options:
     request_timeout_ms: int = REQUEST_TIMEOUT_MS
     close_timeout_s: float = CLOSE_TIMEOUT_S
     strict: bool = False
-    kafka_options: Mapping[str, Any] = field(default_factory=dict)
+    security: Security | None = None
+    kafka_options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold a password
 
     def __post_init__(self) -> None:
         for name, text, empty in (
@@ -116,10 +119,12 @@ class Options:
 
     @property
     def metrics_topic(self) -> str:
+        """Full name of the topic of metric events."""
         return self.topic_prefix + METRICS_TOPIC
 
     @property
     def activities_topic(self) -> str:
+        """Full name of the topic of activities."""
         return self.topic_prefix + ACTIVITIES_TOPIC
 
 

@@ -20,9 +20,13 @@ EXIT_TIMEOUT_S = 5.0
 class Watched(Protocol):
     """What the hooks need of a publisher."""
 
-    def after_fork_in_child(self) -> None: ...
+    def after_fork_in_child(self) -> None:
+        """Starts afresh in a forked child: nothing of the parent's is sent twice."""
+        ...
 
-    def close(self, timeout_s: float | None = None) -> bool: ...
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Sends what is left within `timeout_s`; False when something had to stay."""
+        ...
 
 
 _live: weakref.WeakSet[Watched] = weakref.WeakSet()

@@ -114,6 +114,7 @@ class KafkaProducer:
         from aiokafka import AIOKafkaProducer
 
         _mute()
+        security = self._options.security.kafka_options() if self._options.security is not None else {}
         producer = AIOKafkaProducer(
             bootstrap_servers=self._options.bootstrap,
             client_id="murmur",
@@ -124,7 +125,7 @@ class KafkaProducer:
             max_batch_size=BATCH_BYTES_MAX,
             max_request_size=RECORD_BYTES_MAX + 100_000,
             request_timeout_ms=self._options.request_timeout_ms,
-            **self._options.kafka_options,
+            **(security | dict(self._options.kafka_options)),
         )
         self._producer = producer
         try:
@@ -181,6 +182,9 @@ class KafkaProducer:
             return f"topic {topic} does not exist on {where}: start a worker (it creates the topics) or create it"
         if name == "TopicAuthorizationFailedError":
             return f"no permission to write topic {topic} on {where}: grant Write and Describe to this user"
+        if name == "KafkaConnectionError" and self._options.security is not None:
+            # aiokafka does not tell one from the other here.
+            return f"{where}: {error}: it is away, or refuses this user, password or certificate"
         return f"{where}: {name}: {error}"
 
 

@@ -25,6 +25,7 @@ class Stamp(NamedTuple):
     seq: int
 
     def header(self) -> bytes:
+        """The stamp as the worker reads it: `<producer>:<epoch>:<seq>`."""
         return f"{self.producer}:{EPOCH}:{self.seq}".encode("ascii")
 
 
@@ -36,6 +37,7 @@ class Identity:
     next_seq: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def stamp(self, topic: str, partition: int) -> Stamp:
+        """The next stamp of this producer in a partition; each is given once."""
         seq = self.next_seq.get((topic, partition), 0)
         self.next_seq[(topic, partition)] = seq + 1
         return Stamp(partition, self.producer, seq)

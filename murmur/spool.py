@@ -101,6 +101,7 @@ class Spool:
 
     @property
     def bytes_on_disk(self) -> int:
+        """Bytes of all segments, read and unread."""
         return sum(directory.bytes_on_disk for directory in self._directories())
 
     @property

@@ -98,10 +98,12 @@ class SpoolDirectory:
 
     @property
     def unread_events(self) -> int:
+        """Events on disk that were not handed out by `read`."""
         return sum(segment.unread_events for segment in self._segments)
 
     @property
     def bytes_on_disk(self) -> int:
+        """Bytes of all segments, read and unread."""
         return sum(segment.size_bytes for segment in self._segments)
 
     def append(self, record: Record, *, segment_bytes: int) -> None:
@@ -182,6 +184,7 @@ class SpoolDirectory:
         self.path.rmdir()
 
     def close(self) -> None:
+        """Lets go of the files and of the lock; the content stays."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -49,8 +49,10 @@ class ReportConfig(BaseModel):
 
     @property
     def time(self) -> TimeRange:
+        """The time range; an end that is None is open."""
         return TimeRange(self.from_ms, self.to_ms)
 
     @property
     def pairing(self) -> Literal["auto", "always", "never"]:
+        """`paired_by` in the words of the comparison."""
         return {"auto": "auto", "task_id": "always", "none": "never"}[self.paired_by]  # type: ignore[return-value]

@@ -57,13 +57,17 @@ class Sink(Protocol):
     name: str
     tables: frozenset[str]  # the result tables this sink takes; others are not offered to it
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        """Connects. Raises RetryableSinkError while the store is away, PermanentSinkError when no retry can help."""
+        ...
 
     async def write(self, batch: Batch) -> WriteResult:
         """Returns when every row is acknowledged. Raises RetryableSinkError or PermanentSinkError."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Lets go of connections; what was acknowledged stays."""
+        ...
 
     async def health(self) -> None:
         """Returns when the store answers; raises SinkError with one line that says what to do."""

@@ -15,6 +15,8 @@ from faust.types import TP
 
 from models.codecs.records import RawRecord
 from models.settings import Settings
+from models.tls import kafka_tls
+from streams.containers import CHUNKS_BUFFERED_MAX
 from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema
 from streams.log_probe import first_record
@@ -23,7 +25,6 @@ from streams.topics import SOURCE_TOPICS, full_name
 TICK_S: Final = 0.05  # how late a due flush may start: small against the smallest flush interval
 ADOPT_S: Final = 0.5  # how soon a newly assigned partition is looked after
 COMMIT_INTERVAL_S: Final = 0.5  # commits only report progress; the truth is the snapshot
-CHUNKS_BUFFERED: Final = 4  # a partition's queue inside Faust, each up to a whole fetch; it bounds memory
 FETCH_BYTES_MAX: Final = 4 * 1024 * 1024  # prefetched a partition; must hold at least one largest record
 POLL_INTERVAL_MAX_S: Final = 3_600.0  # longest sink outage before the group would evict a worker that waits
 PROBE_TIMEOUT_S: Final = 30.0
@@ -36,6 +37,7 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
     app = faust.App(
         settings.consumer_group,
         broker=[f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")],
+        broker_credentials=_credentials(settings),
         ConsumerScheduler=ChunkScheduler,
         store="memory://",
         datadir=str(settings.home / "faust"),
@@ -49,7 +51,7 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
         broker_max_poll_interval=POLL_INTERVAL_MAX_S,
         consumer_max_fetch_size=FETCH_BYTES_MAX,
         consumer_auto_offset_reset="earliest",
-        stream_buffer_maxsize=CHUNKS_BUFFERED,
+        stream_buffer_maxsize=CHUNKS_BUFFERED_MAX,
         stream_wait_empty=False,
         autodiscover=False,
         loghandlers=[],
@@ -63,6 +65,19 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
     app.timer(ADOPT_S)(_adopter(app, engine, port))
     _connect_rebalance(app, engine)
     return app
+
+
+def _credentials(settings: Settings) -> faust.types.auth.CredentialsT | None:
+    """The settings in Faust's own words."""
+    context = kafka_tls(settings)
+    if settings.kafka_security_protocol.startswith("SASL_"):
+        return faust.SASLCredentials(
+            username=settings.kafka_sasl_username,
+            password=settings.kafka_sasl_password.get_secret_value(),
+            mechanism=settings.kafka_sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None
 
 
 class FaustLog:
@@ -107,6 +122,22 @@ class FaustLog:
         return found
 
 
+def committed_offset(app: faust.App, tp: TP) -> int | None:
+    """Faust's own note of the committed offset; None: the group never committed."""
+    offset: int | None = app.consumer._committed_offset.get(tp)
+    return offset
+
+
+def chunks_buffered(app: faust.App) -> dict[str, int]:
+    """Chunks that wait for each source topic's agent inside Faust."""
+    return {
+        topic: actor.stream.channel.queue.qsize()
+        for agent in app.agents.values()
+        for actor in agent._actors
+        for topic in agent.channel.topics
+    }
+
+
 def _agent(engine: Engine, port: FaustLog) -> Any:
     async def fold_chunks(stream: Any) -> None:
         async for event in stream.noack().events():
@@ -130,8 +161,7 @@ def _adopter(app: faust.App, engine: Engine, port: FaustLog) -> Any:
             return
         try:
             for tp in app.consumer.assignment():
-                # Faust's own note of the committed offset; None: the group never committed.
-                committed = app.consumer._committed_offset[tp]
+                committed = committed_offset(app, tp)
                 await engine.adopt(Partition(tp.topic, tp.partition), committed or 0, port)
         except Exception as error:  # as in the agents: it must not reach Faust
             engine.fail(error)

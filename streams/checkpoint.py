@@ -65,6 +65,7 @@ class PartitionWorker:
         self.acknowledged = fold.next_offset
         self.snapshot_offset = fold.next_offset
         self.error: str | None = None  # of the sink or disk it is waiting for
+        self.rows_in_flight = 0  # taken out of the fold for the flush under way
         self._key = key
         self._sinks = sinks
         self._snapshots = snapshots
@@ -150,6 +151,7 @@ class PartitionWorker:
             if open_windows:
                 self._last_open_s = self._last_flush_s
             outputs = self.fold.take_outputs(open_windows=open_windows)
+            self.rows_in_flight = outputs.rows
             state = self.fold.state() if due and at > self.snapshot_offset else None
             try:
                 async with self._writing:
@@ -158,6 +160,7 @@ class PartitionWorker:
                 self._lost = error
                 raise
             self.acknowledged = at
+            self.rows_in_flight = 0
             if state is None or await self._save(state, at):
                 self.error = None
 

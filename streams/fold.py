@@ -154,11 +154,14 @@ class PartitionFold:
     def sizes(self) -> dict[str, int]:
         """How much each container of the state holds."""
         return {
-            "open_windows": sum(len(o) for o in self._operators),
+            "open_windows": sum(len(o) - o.late_generations for o in self._operators),
+            "late_generations": sum(o.late_generations for o in self._operators),
             "series": len(self._series),
+            "units": len(self._units),
             "scorers": len(self._scorers),
             "producers": len(self._producers),
             "ids": len(self.ids),
+            "rows_waiting": self.outputs.rows,
         }
 
     def _fresh(self, producers: Sequence[ProducerStamp | None]) -> npt.NDArray[np.bool_]:

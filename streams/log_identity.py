@@ -1,6 +1,6 @@
 """Reads the identity of a log: the topic's UUID (Kafka Metadata API, version 10, KIP-516).
 
-In: bootstrap address, topic names. Out: name -> UUID in hexadecimal. Never: invents an identity.
+In: settings, topic names. Out: name -> UUID in hexadecimal. Never: invents an identity.
 
 aiokafka speaks the Metadata API up to version 5, which has no ids, so the version-10 request is declared here with
 aiokafka's own protocol types. Field order: the Kafka protocol guide, MetadataRequest/Response version 10.
@@ -11,12 +11,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from io import BytesIO
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 
+from models.settings import Settings
+from sinks.kafka.security import client_options
+
+REQUEST_TIMEOUT_MS: Final = 10_000  # the answer is small; a broker that needs longer counts as away
 _NONE = uuid.UUID(int=0)
 
 
@@ -106,12 +110,17 @@ class _MetadataRequest(Request[_MetadataRequestV10]):  # type: ignore[misc]  # a
         return request_struct_class([(_NONE, name, {}) for name in self._topics], False, False, False, {})
 
 
-async def read_topic_ids(bootstrap: str, topics: Sequence[str]) -> dict[str, str]:
+async def read_topic_ids(settings: Settings, topics: Sequence[str]) -> dict[str, str]:
     """Topic name -> 32 hexadecimal digits; a topic the broker does not know (yet) is absent.
 
     Raises KafkaError when no broker answers or the broker is older than Kafka 2.8 (no topic ids).
     """
-    client = AIOKafkaClient(bootstrap_servers=bootstrap, client_id="murmur-log-identity")
+    client = AIOKafkaClient(
+        bootstrap_servers=settings.kafka_bootstrap,
+        client_id="murmur-log-identity",
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        **client_options(settings),
+    )
     await client.bootstrap()
     try:
         response = await client.send(client.get_random_node(), _MetadataRequest(topics))

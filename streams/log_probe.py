@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from models.settings import Settings
+from sinks.kafka.security import client_options
 from streams.topics import SOURCE_TOPICS, BrokerAwayError, full_name
 
 ANSWER_S: Final = 30.0  # a broker that is up answers in milliseconds; one that elects a leader in seconds
@@ -43,6 +44,7 @@ async def reader(settings: Settings, *, group: str | None = None) -> AsyncGenera
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=FETCH_WAIT_MS,
+        **client_options(settings),
     )
     try:
         await consumer.start()
@@ -68,7 +70,7 @@ async def positions(settings: Settings, *, group: str) -> dict[tuple[str, int], 
 async def source_partitions(settings: Settings) -> list[TopicPartition]:
     """Every partition of the source topics, in order. A topic made a moment ago is waited for."""
     names = [full_name(settings, name) for name in SOURCE_TOPICS]
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, **client_options(settings))
     try:
         await admin.start()
         async with asyncio.timeout(ANSWER_S):

@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from models.settings import Settings
+from sinks.kafka.security import client_options
 from streams.log_probe import log_ends, reader
 from streams.snapshots import Snapshot, SnapshotHeader, decode, encode, kept_snapshots, require_own
 from streams.topics import STATE, TopicError, full_name, partition_count
@@ -189,7 +190,10 @@ class TopicSnapshots:
     async def _producer(self) -> AsyncGenerator[tuple[Any, int]]:
         """A producer, and the partition of the topic that holds this place."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap, acks="all", request_timeout_ms=REQUEST_TIMEOUT_MS
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            acks="all",
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            **client_options(self._settings),
         )
         await producer.start()
         try:

@@ -10,15 +10,19 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 
 from models.settings import Settings
-from streams.topics import full_name
+from sinks.kafka.security import client_options
+from streams.topics import broker_error, full_name
 
 
 async def subscribe(settings: Settings, topic: str, *, from_beginning: bool = False) -> AsyncGenerator[dict[str, Any]]:
     """Yields each JSON object of `topic` (a name of streams.topics) until the caller stops.
 
     Use it inside contextlib.aclosing: a loop that is left early must close the connection.
+
+    Raises TopicError when no broker answers or it refuses us.
 
     Records whose value is not a JSON object (dead letters carry the original bytes) are yielded as
     {"value": bytes, "headers": {...}}.
@@ -29,8 +33,13 @@ async def subscribe(settings: Settings, topic: str, *, from_beginning: bool = Fa
         group_id=None,
         auto_offset_reset="earliest" if from_beginning else "latest",
         enable_auto_commit=False,
+        **client_options(settings),
     )
-    await consumer.start()
+    try:
+        await consumer.start()
+    except (KafkaError, OSError) as error:
+        await consumer.stop()
+        raise await broker_error(settings, error) from error
     try:
         async for record in consumer:
             yield _decode(record)

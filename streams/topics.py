@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from models.settings import Settings
+from sinks.kafka.security import client_options, refusal
 from streams.log_identity import read_topic_ids
 
 METRICS: Final = "swarm.metrics"
@@ -41,7 +42,7 @@ _STATE_CONFIG: Final = {
 
 
 class TopicError(Exception):
-    """The broker refuses a topic, or a topic is not what the table says; one line, with what to do."""
+    """The broker refuses a topic or us, or a topic is not what the table says; one line, with what to do."""
 
 
 class BrokerAwayError(TopicError):
@@ -106,7 +107,9 @@ async def ensure_topics(settings: Settings) -> None:
 
     Raises BrokerAwayError when no broker answers, TopicError when it refuses.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, client_id="murmur-topics")
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka_bootstrap, client_id="murmur-topics", **client_options(settings)
+    )
     try:
         await admin.start()
         existing = set(await admin.list_topics())
@@ -114,12 +117,22 @@ async def ensure_topics(settings: Settings) -> None:
         if missing:
             await _create(admin, settings, missing)
     except (KafkaError, OSError) as error:
-        raise BrokerAwayError(
-            f"Kafka at {settings.kafka_bootstrap}: not reachable: {error}. "
-            "Check MURMUR_KAFKA_BOOTSTRAP and that the broker runs."
-        ) from error
+        raise await broker_error(settings, error) from error
     finally:
         await admin.close()
+
+
+async def broker_error(settings: Settings, error: BaseException) -> TopicError:
+    """What a failed call means: TopicError where the broker refuses us for good, BrokerAwayError where it is away."""
+    refused = await refusal(settings)
+    if refused is not None:
+        return TopicError(refused)
+    # aiokafka's own text for this is a list of socket families.
+    reason = "no broker answers" if isinstance(error, KafkaConnectionError) else str(error)
+    return BrokerAwayError(
+        f"Kafka at {settings.kafka_bootstrap}: not reachable: {reason}. Check MURMUR_KAFKA_BOOTSTRAP, that the broker "
+        f"runs, and MURMUR_KAFKA_SECURITY_PROTOCOL ({settings.kafka_security_protocol})."
+    )
 
 
 async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: list[Topic]) -> None:
@@ -144,7 +157,9 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: list[
 async def partition_count(settings: Settings, name: str) -> int:
     """How many partitions a topic of the table has on the broker. Raises BrokerAwayError, TopicError."""
     topic = full_name(settings, name)
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, client_id="murmur-topics")
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka_bootstrap, client_id="murmur-topics", **client_options(settings)
+    )
     try:
         await admin.start()
         found = await admin.describe_topics([topic])
@@ -170,10 +185,12 @@ async def log_ids(settings: Settings, *, timeout_s: float = 30.0) -> dict[str, s
     deadline = asyncio.get_running_loop().time() + timeout_s
     while True:
         try:
-            found = await read_topic_ids(settings.kafka_bootstrap, names)
+            found = await read_topic_ids(settings, names)
             if len(found) == len(names):
                 return found
             problem = f"unknown topics {sorted(set(names) - set(found))}"
+        except KafkaConnectionError:
+            problem = "no broker answers"
         except (KafkaError, OSError) as error:
             problem = repr(error)
         if asyncio.get_running_loop().time() >= deadline:

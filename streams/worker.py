@@ -22,19 +22,20 @@ from typing import Final
 import faust
 
 from models.clock import SystemClock
+from models.prices import PriceBook, PriceFileError
 from models.settings import Settings, SettingsError, load
-from sinks.base import RetryableSinkError, Sink, SinkError
+from sinks.base import PermanentSinkError, RetryableSinkError, Sink, SinkError
 from sinks.clickhouse import folds
 from sinks.clickhouse.prices import publish_prices
 from sinks.delivery import backoff_s
 from sinks.registry import build
 from streams import logs
 from streams.activation import until_caught_up
-from streams.app import build_app
+from streams.app import build_app, chunks_buffered, committed_offset
 from streams.brake import BadInputError
 from streams.engine import Engine, LogError, Partition
 from streams.snapshots import SnapshotError
-from streams.status import snapshot_of, status_path, write_status
+from streams.status import Transport, head, snapshot_of, status_path, write_status
 from streams.topics import (
     ANOMALIES,
     DEAD_LETTERS,
@@ -45,6 +46,7 @@ from streams.topics import (
     full_name,
     log_ids,
 )
+from streams.worker_name import WorkerNameError, claim
 
 log = logging.getLogger("streams.worker")
 
@@ -52,7 +54,7 @@ STOP_S: Final = 9.0  # everything a graceful stop may take: orchestrators kill a
 FLUSH_ON_STOP_S: Final = 5.0
 STATUS_INTERVAL_S: Final = 1.0
 START_RETRY_S: Final = 1.0  # first pause while the broker is away; doubles up to sinks.delivery.BACKOFF_S_MAX
-IDENTITY_INTERVAL_S: Final = 10.0  # how soon a replaced log is noticed
+WATCH_INTERVAL_S: Final = 10.0  # how soon a replaced log, or a server that is away, is noticed
 # Python's default is a garbage pass every 700 allocations, which tripled the cost of a consumed record: 0.34 us against
 # 1.1 us. Records are no part of cycles; 50,000 containers that were bound at most some 25 MB of garbage.
 GC_ALLOCATIONS: Final = 50_000
@@ -63,7 +65,7 @@ SINK_TOPICS: Final = {
     "anomalies": ANOMALIES,
     "dead_letters": DEAD_LETTERS,
 }
-EXPECTED: Final = (SinkError, TopicError, LogError, SnapshotError, BadInputError, SettingsError)
+EXPECTED: Final = (SinkError, TopicError, LogError, SnapshotError, BadInputError, SettingsError, PriceFileError)
 
 
 def run(settings: Settings, name: str) -> int:
@@ -72,12 +74,19 @@ def run(settings: Settings, name: str) -> int:
     gc.freeze()  # what is loaded by now lives as long as the process: no pass needs to look at it
     gc.set_threshold(GC_ALLOCATIONS, *GC_GENERATIONS)
     try:
+        claim(settings.home, name)
+    except (WorkerNameError, OSError) as error:
+        print(f"murmur worker: {error}", file=sys.stderr)  # noqa: T201 - the one line the operator reads
+        return 2 if isinstance(error, WorkerNameError) else 1
+    try:
         import uvloop
 
+        PriceBook.load(settings.prices_file)  # a mistake in it is told before anything is waited for
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_Worker(settings, name).main())
     except EXPECTED as error:
-        print(f"murmur worker: {error}", file=sys.stderr)  # noqa: T201 - the one line the operator reads
+        reason = "; ".join(str(error).splitlines())
+        print(f"murmur worker: {reason}", file=sys.stderr)  # noqa: T201 - as above
         return 1
 
 
@@ -88,6 +97,7 @@ class _Worker:
         self._clock = SystemClock()
         self._stop = asyncio.Event()
         self._identities: dict[str, str] = {}  # full topic name -> id of its log
+        self._unreachable: str | None = None  # what the last look at broker and sinks found wrong
 
     async def main(self) -> int:
         loop = asyncio.get_running_loop()
@@ -100,15 +110,20 @@ class _Worker:
             if not await self._until_up(sink.name, sink.start):
                 return 0
         identities = self._identities
-        engine = Engine(self._settings, sinks=sinks, log_ids=identities, clock=self._clock)
-        shown = await asyncio.to_thread(folds.announce, self._settings, config=engine.fingerprint)
-        now_ms = self._clock.now_ms()
-        await asyncio.to_thread(publish_prices, self._settings, engine.prices, now_ms=now_ms)
+        try:
+            engine = Engine(self._settings, sinks=sinks, log_ids=identities, clock=self._clock)
+            shown = await asyncio.to_thread(folds.announce, self._settings, config=engine.fingerprint)
+            now_ms = self._clock.now_ms()
+            await asyncio.to_thread(publish_prices, self._settings, engine.prices, now_ms=now_ms)
+        except Exception:
+            for sink in sinks:  # else their clients complain after the reason, which shall be the last line
+                await sink.close()
+            raise
         app = build_app(self._settings, engine)
         starting = asyncio.ensure_future(app.start())
         watchers = [
             asyncio.ensure_future(self._report(engine, app)),
-            asyncio.ensure_future(self._watch_identity(engine, identities)),
+            asyncio.ensure_future(self._watch_servers(engine, identities, sinks)),
         ]
         if not shown:
             watchers.append(asyncio.ensure_future(self._activate_when_caught_up(engine)))
@@ -147,20 +162,22 @@ class _Worker:
         return False
 
     def _write_waiting(self, error: str) -> None:
-        status = {"name": self._name, "pid": os.getpid(), "ready": False, "error": error}
-        write_status(status_path(self._settings.home, self._name), status | {"updated_at_ms": self._clock.now_ms()})
+        status = head(name=self._name, state="stalled", error=error, clock=self._clock)
+        write_status(status_path(self._settings.home, self._name), status)
 
     async def _report(self, engine: Engine, app: faust.App) -> None:
         """Rewrites the status file every second."""
         path = status_path(self._settings.home, self._name)
         while True:
             try:
-                assigned, ends = _positions(app, engine)
-                ready = bool(assigned) and not engine.failed.is_set()
-                write_status(
-                    path,
-                    snapshot_of(engine, name=self._name, ready=ready, ends=ends, assigned=assigned, clock=self._clock),
+                status = snapshot_of(
+                    engine,
+                    name=self._name,
+                    transport=_transport(app, engine),
+                    clock=self._clock,
+                    unreachable=self._unreachable,
                 )
+                write_status(path, status)
             except OSError as error:
                 log.warning("status_not_written %s", error)
             await asyncio.sleep(STATUS_INTERVAL_S)
@@ -180,22 +197,27 @@ class _Worker:
             log.info("fold_activated version=%d", self._settings.fold_version)
             return
 
+    async def _watch_servers(self, engine: Engine, identities: dict[str, str], sinks: list[Sink]) -> None:
+        """Looks at broker and sinks now and then, so that the status tells of a fault also while nothing is written."""
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            looks = (self._watch_identity(engine, identities), *(sink.health() for sink in sinks))
+            found = await asyncio.gather(*looks, return_exceptions=True)
+            # Not a PermanentSinkError: what a write does not mind (a schema already newer than us) stalls nobody, and
+            # what it does mind ends the worker.
+            faults = [e for e in found if isinstance(e, Exception) and not isinstance(e, PermanentSinkError)]
+            self._unreachable = " ".join(str(faults[0]).split()) if faults else None
+
     async def _watch_identity(self, engine: Engine, identities: dict[str, str]) -> None:
         """Ends the worker when a log was replaced under its feet: its offsets mean something else now."""
-        while True:
-            await asyncio.sleep(IDENTITY_INTERVAL_S)
-            try:
-                found = await log_ids(self._settings, timeout_s=0)
-            except TopicError:
-                continue  # away or restarting: nothing can be said yet
-            if found != identities:
-                engine.fail(
-                    LogError(
-                        f"the log behind {sorted(n for n in found if found[n] != identities[n])} was replaced "
-                        "(new topic id): restarting on the new log; results of the old one are kept"
-                    )
+        found = await log_ids(self._settings, timeout_s=0)
+        if found != identities:
+            engine.fail(
+                LogError(
+                    f"the log behind {sorted(n for n in found if found[n] != identities[n])} was replaced "
+                    "(new topic id): restarting on the new log; results of the old one are kept"
                 )
-                return
+            )
 
     async def _shut_down(
         self, engine: Engine, app: faust.App, starting: asyncio.Future[None], sinks: list[Sink], *, flush: bool
@@ -217,18 +239,21 @@ class _Worker:
             log.warning("stop_incomplete %r", error)
 
 
-def _positions(app: faust.App, engine: Engine) -> tuple[list[str], dict[Partition, int]]:
-    """Assigned partitions as topic[n], and known log ends."""
+def _transport(app: faust.App, engine: Engine) -> Transport:
+    """What Faust knows of the partitions we hold."""
+    transport = Transport(buffered=chunks_buffered(app))
     try:
-        assignment = app.consumer.assignment()
-        ends = {}
+        transport.assigned.extend(sorted(f"{tp.topic}[{tp.partition}]" for tp in app.consumer.assignment()))
         for partition in engine.workers:
-            end = app.consumer.highwater(_tp(partition))
-            if end is not None:
-                ends[partition] = end
+            for known, offset in (
+                (transport.ends, app.consumer.highwater(_tp(partition))),
+                (transport.committed, committed_offset(app, _tp(partition))),
+            ):
+                if offset is not None:
+                    known[partition] = offset
     except Exception:  # the consumer thread has not started yet: nothing is assigned
-        return [], {}
-    return sorted(f"{tp.topic}[{tp.partition}]" for tp in assignment), ends
+        return Transport()
+    return transport
 
 
 def _tp(partition: Partition) -> faust.types.TP:

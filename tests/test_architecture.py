@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "sinks": ("models",),
     "streams": ("models", "sinks"),
     "reports": ("models", "sinks.clickhouse"),
-    "infra": ("models.settings",),
+    "infra": ("models.settings", "models.clock", "models.tls"),
     "interfaces": ("reports", "streams", "sinks", "infra.local", "models", "murmur"),
 }
 
@@ -151,6 +151,45 @@ def test_a_file_has_one_noun_and_says_which(path: Path) -> None:
             assert node.end_lineno is not None
             length = node.end_lineno - node.lineno + 1
             assert length <= FUNCTION_LINES_MAX, f"{node.name} has {length} lines"
+
+
+def _public_without_docstring(tree: ast.AST, known: frozenset[str], inherits: bool = False) -> Iterator[str]:
+    """Names of public classes and functions that nothing documents: neither they, nor the port or base they fill."""
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+            continue
+        explained = ast.get_docstring(node) or (isinstance(tree, ast.ClassDef) and (inherits or node.name in known))
+        if not explained:
+            yield f"{node.lineno}: {node.name}"
+        if isinstance(node, ast.ClassDef):
+            yield from _public_without_docstring(node, known, inherits=bool(node.bases) and not _is_protocol(node))
+
+
+def _is_protocol(node: ast.ClassDef) -> bool:
+    return any(ast.unparse(base).startswith("Protocol") for base in node.bases)
+
+
+@cache
+def _methods_of_protocols() -> frozenset[str]:
+    return frozenset(
+        method.name
+        for path in ALL_FILES
+        for node in _tree(path).body
+        if isinstance(node, ast.ClassDef) and _is_protocol(node)
+        for method in node.body
+        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(method)
+    )
+
+
+@pytest.mark.parametrize("path", ALL_FILES, ids=_relative)
+def test_what_is_public_says_what_it_gives(path: Path) -> None:
+    assert not list(_public_without_docstring(_tree(path), _methods_of_protocols()))
+
+
+@pytest.mark.parametrize("path", [*_files("tests"), *_files("benchmarks")], ids=_relative)
+def test_a_test_file_has_one_subject(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").count("\n") + 1
+    assert lines <= FILE_LINES_MAX, f"{lines} lines: split it by subject"
 
 
 def test_the_top_level_holds_only_the_folders_of_the_floor_plan() -> None:

@@ -25,6 +25,7 @@ from infra.local.plan import EMBEDDED, EXTERNAL, KAFKA, ROOT, SESSION_TIMEOUT_MS
 from infra.local.probes import clickhouse_accepts, clickhouse_answers, kafka_answers, worker_is_ready
 from infra.local.process import Child, Command, end_with_parent, last_line, spawn
 from models.settings import Settings, environment_of, inherited_environment, load
+from models.tls import kafka_tls
 
 TICK_S = 0.1
 LOG_TRIM_EVERY_TICKS = 100  # 10 s
@@ -104,7 +105,8 @@ class Supervisor:
 
     def _prepare_addresses(self) -> None:
         if self._plan.broker == EXTERNAL:
-            _retry(lambda: kafka_answers(self._stack.kafka_bootstrap))
+            tls = kafka_tls(self._settings)
+            _retry(lambda: kafka_answers(self._stack.kafka_bootstrap, tls=tls))
         if self._plan.clickhouse == EXTERNAL:
             stack = self._stack
             _retry(lambda: clickhouse_answers(stack.clickhouse_url))

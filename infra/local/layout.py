@@ -40,31 +40,39 @@ class Layout:
 
     @property
     def data(self) -> Path:
+        """ClickHouse's tables and, with Apache Kafka, its log."""
         return self.home / "data"
 
     @property
     def logs(self) -> Path:
+        """One file a process."""
         return self.home / "logs"
 
     @property
     def run(self) -> Path:
+        """Pid, lock and status files."""
         return self.home / "run"
 
     @property
     def stack_file(self) -> Path:
+        """The state file: addresses, user and password."""
         return self.home / "stack.json"
 
     @property
     def users_file(self) -> Path:
+        """The users of the embedded ClickHouse."""
         return self.home / "clickhouse-users.json"
 
     def log_of(self, name: str) -> Path:
+        """The log of one process."""
         return self.logs / f"{name}.log"
 
     def pid_file(self, name: str) -> Path:
+        """The identity of one process."""
         return self.run / f"{name}.pid.json"
 
     def worker_status(self, name: str) -> Path:
+        """What a worker says of itself (docs/operations.md)."""
         return self.run / f"{name}.status.json"
 
     def prepare(self) -> None:
@@ -117,6 +125,7 @@ class Stack:
 
     @property
     def ready(self) -> bool:
+        """Whether every part has answered; a worker may have stalled since."""
         return self.phase == "ready"
 
 

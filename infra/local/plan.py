@@ -38,10 +38,12 @@ class Plan:
     die_with_parent: bool = False  # `up --foreground`: the stack ends with the command, however that ends
 
     def to_json(self) -> str:
+        """The plan as it travels to the supervisor's process; it holds no secret."""
         return json.dumps(asdict(self))
 
     @staticmethod
     def from_json(text: str) -> Plan:
+        """The plan `to_json` wrote."""
         data = json.loads(text)
         for name in ("migrate_command", "worker_command"):
             data[name] = tuple(data[name])
@@ -70,6 +72,11 @@ def make_plan(
         raise StackError(
             f"kafka_bootstrap={settings.kafka_bootstrap} names a broker that is used instead of one of our own: "
             "leave out either it or --broker kafka / --kafka-port"
+        )
+    if settings.kafka_security_protocol != "PLAINTEXT" and not external_kafka:
+        raise StackError(
+            f"kafka_security_protocol={settings.kafka_security_protocol} is for brokers of your own, the local one has "
+            "no TLS and no users: set kafka_bootstrap as well, or leave it out"
         )
     if external_clickhouse and clickhouse_port is not None:
         raise StackError(

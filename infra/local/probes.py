@@ -7,15 +7,17 @@ client library.
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
-import json
 import socket
+import ssl
 import struct
 import urllib.parse
 from pathlib import Path
 
 from infra.local.identity import ProcessId
 from infra.local.layout import StackError
+from infra.local.worker_reports import READY, read_status
 
 PROBE_TIMEOUT_S = 2.0  # a server that needs longer for an empty question is not ready
 _API_VERSIONS = 18  # Kafka API key, version 0: every broker since 0.10 answers it without authentication
@@ -30,20 +32,21 @@ _CLICKHOUSE_AUTH_CODES = (
 )  # AUTHENTICATION_FAILED, UNKNOWN_USER, WRONG_PASSWORD, ...
 
 
-def kafka_answers(bootstrap: str, *, timeout_s: float = PROBE_TIMEOUT_S) -> None:
-    """Asks one of the brokers for its API versions."""
+def kafka_answers(bootstrap: str, *, tls: ssl.SSLContext | None = None, timeout_s: float = PROBE_TIMEOUT_S) -> None:
+    """Asks one of the brokers for its API versions, which it tells also to whom it does not know yet."""
     reason = "no address"
     for address in filter(None, (a.strip() for a in bootstrap.split(","))):
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit():
             raise StackError(f"kafka address {address!r}: write host:port, for example 127.0.0.1:9092")
         try:
-            _ask_api_versions(host.strip("[]"), int(port), timeout_s)
+            _ask_api_versions(host.strip("[]"), int(port), tls, timeout_s)
             return
         except OSError as error:
             reason = str(error.strerror or error)
     raise StackError(
-        f"broker {bootstrap} does not answer ({reason}): is it running and is MURMUR_KAFKA_BOOTSTRAP right?"
+        f"broker {bootstrap} does not answer ({reason}): is it running, and are MURMUR_KAFKA_BOOTSTRAP and "
+        "MURMUR_KAFKA_SECURITY_PROTOCOL right?"
     )
 
 
@@ -69,18 +72,18 @@ def clickhouse_accepts(url: str, user: str, password: str, *, timeout_s: float =
 
 def worker_is_ready(status_file: Path, process: ProcessId) -> bool:
     """Whether the status file was written by this process and says ready."""
-    try:
-        status = json.loads(status_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(status, dict) and status.get("pid") == process.pid and status.get("ready") is True
+    status = read_status(status_file)
+    return status is not None and status["pid"] == process.pid and status["state"] == READY
 
 
-def _ask_api_versions(host: str, port: int, timeout_s: float) -> None:
+def _ask_api_versions(host: str, port: int, tls: ssl.SSLContext | None, timeout_s: float) -> None:
     client = b"murmur"
     body = struct.pack(f">hhih{len(client)}s", _API_VERSIONS, 0, _CORRELATION_ID, len(client), client)
-    with socket.create_connection((host, port), timeout=timeout_s) as connection:
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(socket.create_connection((host, port), timeout=timeout_s))
         connection.settimeout(timeout_s)
+        if tls is not None:
+            connection = stack.enter_context(tls.wrap_socket(connection, server_hostname=host))
         connection.sendall(struct.pack(">i", len(body)) + body)
         length, correlation_id = struct.unpack(">ii", _receive(connection, 8))
         if correlation_id != _CORRELATION_ID or not 0 < length <= _RESPONSE_BYTES_MAX:

@@ -7,12 +7,14 @@ leaves one of ours behind when a start fails or is interrupted.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from infra.local import kafka
 from infra.local.identity import ProcessId, is_alive
@@ -36,6 +38,7 @@ from infra.local.plan import (
     make_plan,
 )
 from infra.local.process import end_process, stop_left_over
+from infra.local.worker_reports import READY, STALLED, WorkerReport, worker_reports
 from models.settings import Settings, environment_of, inherited_environment
 
 START_WITHIN_S = 90.0  # Apache Kafka, first migrations and the group's start on a busy 2-core machine: 25 s
@@ -49,11 +52,11 @@ Progress = Callable[[Stack], None]
 
 @dataclass(slots=True)
 class StackStatus:
-    """What `murmur status` shows. Addresses are None when nothing runs."""
+    """What `murmur status` shows. Addresses are None when no stack runs; workers may run without one."""
 
     home: str
-    ready: bool
-    phase: str  # stopped | starting | ready | degraded | failed | stopping
+    ready: bool  # everything runs and no worker is stalled
+    phase: str  # of the stack: stopped | starting | ready | stalled | degraded | failed | stopping
     error: str | None = None
     kafka_bootstrap: str | None = None
     clickhouse_url: str | None = None
@@ -64,6 +67,7 @@ class StackStatus:
     broker: str | None = None
     clickhouse: str | None = None
     processes: list[ProcessState] = field(default_factory=list)
+    reports: list[WorkerReport] = field(default_factory=list)  # of the workers among the processes
 
 
 def up(
@@ -113,18 +117,26 @@ def status(settings: Settings) -> StackStatus:
     """The stack of this home as it is now."""
     layout = Layout(settings.home)
     stack = read_stack(layout)
-    if stack is None:
-        return StackStatus(home=str(layout.home), ready=False, phase="stopped")
-    running = stack.supervisor is not None and is_alive(ProcessId(**stack.supervisor))
-    if not running:
-        died = stack.phase not in ("stopped", "failed")
-        error = "the supervisor ended unexpectedly: run `murmur up` again" if died else stack.error
-        return StackStatus(home=str(layout.home), ready=False, phase="failed" if error else "stopped", error=error)
+    reports = worker_reports(layout)
+    if stack is None or stack.supervisor is None or not is_alive(ProcessId(**stack.supervisor)):
+        died = stack is not None and stack.phase not in ("stopped", "failed")
+        error = "the supervisor ended unexpectedly: run `murmur up` again" if died else None
+        if stack is not None and not died:
+            error = stack.error
+        return StackStatus(
+            home=str(layout.home),
+            ready=not error and bool(reports) and all(r.state == READY for r in reports),
+            phase="failed" if error else "stopped",
+            error=error,
+            processes=_with_reports([], reports),
+            reports=reports,
+        )
+    stalled = [r for r in reports if r.state == STALLED]
     return StackStatus(
         home=stack.home,
-        ready=stack.ready,
-        phase=stack.phase,
-        error=stack.error,
+        ready=stack.ready and not stalled,
+        phase="stalled" if stack.ready and stalled else stack.phase,
+        error=stack.error or "; ".join(f"{r.name}: {r.detail}" for r in stalled) or None,
         kafka_bootstrap=stack.kafka_bootstrap,
         clickhouse_url=stack.clickhouse_url,
         clickhouse_user=stack.clickhouse_user,
@@ -133,8 +145,24 @@ def status(settings: Settings) -> StackStatus:
         clickhouse_read_password=stack.clickhouse_read_password or None,
         broker=stack.broker,
         clickhouse=stack.clickhouse,
-        processes=stack.processes,
+        processes=_with_reports(stack.processes, reports),
+        reports=reports,
     )
+
+
+def _with_reports(processes: list[ProcessState], reports: list[WorkerReport]) -> list[ProcessState]:
+    """The supervisor's list, corrected by what the workers say of themselves, and workers started by hand."""
+    said = {report.pid: report for report in reports}
+    shown = []
+    for process in processes:
+        report = said.pop(process.pid or 0, None)
+        if report is not None and report.state == STALLED:
+            process = dataclasses.replace(process, state=STALLED, detail=report.detail)
+        shown.append(process)
+    by_hand = [
+        ProcessState(r.name, r.pid, r.state, detail=r.detail or "started by `murmur worker`") for r in said.values()
+    ]
+    return shown + by_hand
 
 
 def down(settings: Settings, *, within_s: float = STOP_WITHIN_S) -> list[str]:
@@ -210,6 +238,7 @@ def _await_running(layout: Layout, deadline: float, on_progress: Progress | None
         if on_progress is not None:
             on_progress(stack)
         if stack.ready:
+            _refuse_stalled(layout)
             return stack
         if stack.phase == "degraded" and stack.error:
             raise StackError(f"the stack runs, but {stack.error}")
@@ -219,8 +248,16 @@ def _await_running(layout: Layout, deadline: float, on_progress: Progress | None
     raise StackError(f"the stack ended while starting: see the logs in {layout.logs}")
 
 
+def _refuse_stalled(layout: Layout) -> None:
+    for report in worker_reports(layout):
+        if report.state == STALLED:
+            raise StackError(f"the stack runs, but {report.name} is stalled: {report.detail}")
+
+
 def _not_ready(stack: Stack) -> list[str]:
-    return [p.name for p in stack.processes if p.state != "ready"] or ["the supervisor"]
+    reasons = {r.pid: f" ({r.detail})" for r in worker_reports(Layout(Path(stack.home))) if r.detail}
+    late = [p.name + reasons.get(p.pid or 0, "") for p in stack.processes if p.state != "ready"]
+    return late or ["the supervisor"]
 
 
 def _last_words(process: subprocess.Popen[bytes], layout: Layout) -> str:

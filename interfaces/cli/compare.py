@@ -27,6 +27,8 @@ app = typer.Typer(no_args_is_help=True, help="Compare swarms with effect sizes a
 
 
 class CompareFormat(StrEnum):
+    """What a comparison can be printed as."""
+
     TABLE = "table"
     JSON = "json"
     MARKDOWN = "markdown"
@@ -34,6 +36,8 @@ class CompareFormat(StrEnum):
 
 
 class PairedBy(StrEnum):
+    """How tasks of two swarms are matched."""
+
     AUTO = "auto"
     TASK_ID = "task_id"
     NONE = "none"

@@ -7,25 +7,24 @@ stops at the first fault.
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from interfaces.cli.output import EXIT_FAILURE, Format, FormatOption, emit, examples, load_settings
 
 if TYPE_CHECKING:
+    from infra.local.worker_reports import WorkerReport
     from models.settings import Settings
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 PYTHON_MIN = (3, 11)
 FREE_BYTES_WARN = 5 << 30  # a day of 1,000 events/s is about 1 GB of rows
 FREE_BYTES_FAIL = 256 << 20  # the supervisor refuses to start below this
-STATUS_AGE_WARN_MS = 10_000  # a worker rewrites its status every second
 LAG_RECORDS_WARN = 100_000  # about a second of work
 TOPICS_WITHIN_S = 2.0
 PACKAGES = ("faust-streaming", "aiokafka", "clickhouse-connect", "river", "pydantic", "pyarrow")
@@ -115,6 +114,8 @@ def _stack(settings: Settings) -> list[Finding]:
     state = supervisor.status(settings)
     if state.phase == "stopped":
         return [Finding("stack", OK, f"none runs in {settings.home}", "`murmur up` starts one")]
+    if state.phase == "stalled":  # the workers' own lines say why and what to do
+        return [Finding("stack", WARN, state.phase)]
     if not state.ready:
         return [Finding("stack", FAIL, f"{state.phase}: {state.error or 'not ready'}", "murmur down && murmur up")]
     restarts = {p.name: p.restarts for p in state.processes if p.restarts}
@@ -127,14 +128,21 @@ def _stack(settings: Settings) -> list[Finding]:
 def _broker(settings: Settings) -> list[Finding]:
     from infra.local.layout import StackError
     from infra.local.probes import kafka_answers
+    from models.settings import SettingsError
+    from models.tls import kafka_tls
+    from sinks.kafka.security import refusal
+    from streams.topics import TopicError, log_ids
 
     try:
-        kafka_answers(settings.kafka_bootstrap)
+        refused = asyncio.run(refusal(settings))
+        if refused is not None:
+            return [Finding("broker", FAIL, refused)]
+        kafka_answers(settings.kafka_bootstrap, tls=kafka_tls(settings))
+    except SettingsError as error:
+        return [Finding("broker", FAIL, str(error))]
     except StackError as error:
         return [Finding("broker", FAIL, _fact(error), "`murmur up`, or set MURMUR_KAFKA_BOOTSTRAP")]
     findings = [Finding("broker", OK, f"{settings.kafka_bootstrap} answers")]
-    from streams.topics import TopicError, log_ids
-
     try:
         found = asyncio.run(log_ids(settings, timeout_s=TOPICS_WITHIN_S))
         findings.append(Finding("topics", OK, ", ".join(found)))
@@ -172,34 +180,21 @@ def _fact(error: Exception) -> str:
 
 
 def _workers(settings: Settings) -> list[Finding]:
-    from models.clock import SystemClock
+    from infra.local.layout import Layout
+    from infra.local.worker_reports import worker_reports
 
-    now_ms = SystemClock().now_ms()
-    findings: list[Finding] = []
-    for path in sorted((settings.home / "run").glob("*.status.json")):
-        name = path.name.removesuffix(".status.json")
-        try:
-            findings.append(_worker(name, json.loads(path.read_text(encoding="utf-8")), now_ms))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            findings.append(Finding(name, WARN, f"{path} cannot be read: {error}"))
-    return findings or [Finding("workers", WARN, "none has run in this home", "murmur up, or murmur worker")]
+    findings = [_worker(report) for report in worker_reports(Layout(settings.home))]
+    return findings or [Finding("workers", WARN, "none runs in this home", "murmur up, or murmur worker")]
 
 
-def _worker(name: str, status: dict[str, Any], now_ms: int) -> Finding:
-    from infra.local.identity import ProcessId
-
-    age_ms = now_ms - int(status["updated_at_ms"])
+def _worker(report: WorkerReport) -> Finding:
+    status = report.status
+    lag = int(status.get("lag_records") or 0)
     counts = (
-        f"{status['events_total']} events, {status['dead_letters_total']} dead letters, "
-        f"lag {status['lag_records']} records"
+        f"{status.get('events_total', 0)} events, {status.get('dead_letters_total', 0)} dead letters, lag {lag} records"
     )
-    if ProcessId.of(int(status["pid"])) is None:
-        return Finding(name, WARN, f"does not run; last seen {age_ms / 1000:.0f} s ago ({counts})", "murmur up")
-    if status.get("error"):
-        return Finding(name, FAIL, str(status["error"]))
-    if age_ms > STATUS_AGE_WARN_MS:
-        return Finding(name, WARN, f"silent for {age_ms / 1000:.0f} s ({counts})", "see its log")
-    if not status["ready"]:
-        return Finding(name, WARN, f"not ready yet ({counts})")
-    lag = int(status["lag_records"] or 0)
-    return Finding(name, WARN if lag > LAG_RECORDS_WARN else OK, counts)
+    if report.state == "stalled":
+        return Finding(report.name, FAIL, f"stalled: {report.detail}")
+    if report.state != "ready":
+        return Finding(report.name, WARN, f"not ready yet ({counts})")
+    return Finding(report.name, WARN if lag > LAG_RECORDS_WARN else OK, counts)

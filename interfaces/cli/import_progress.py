@@ -49,12 +49,14 @@ class ImportProgress:
             self._bar.stop()
 
     def read(self, byte_count: int) -> None:
+        """Notes bytes of the files that were read."""
         self._unshown_bytes += byte_count
         if self._bar is not None and self._unshown_bytes >= SHOWN_EVERY_BYTES:
             self._bar.advance(self._tasks["reading"], self._unshown_bytes)
             self._unshown_bytes = 0
 
     def published(self, what: str, done: int, total: int) -> None:
+        """Notes how far one kind of records is on its way to the broker."""
         if self._bar is None:
             return
         if what not in self._tasks:

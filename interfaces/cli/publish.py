@@ -110,6 +110,7 @@ def publish(
 
 async def _publish(settings: Settings, counts: Counts, *, check: bool, stamp: bool) -> None:
     from murmur.bulk import publish_records
+    from sinks.kafka.security import client_options
     from streams.topics import ensure_topics
 
     await ensure_topics(settings)
@@ -119,7 +120,8 @@ async def _publish(settings: Settings, counts: Counts, *, check: bool, stamp: bo
         counts.records += 1
 
     batches = _records(settings, counts, check=check, stamp=stamp)
-    await publish_records(settings.kafka_bootstrap, batches, on_acknowledged=acknowledged)
+    options = client_options(settings)
+    await publish_records(settings.kafka_bootstrap, batches, on_acknowledged=acknowledged, kafka_options=options)
 
 
 async def _records(settings: Settings, counts: Counts, *, check: bool, stamp: bool) -> AsyncIterator[Record]:

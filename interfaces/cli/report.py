@@ -28,6 +28,8 @@ app = typer.Typer(no_args_is_help=True, help="Generate reports.")
 
 
 class Kind(StrEnum):
+    """How much a report shows."""
+
     EXECUTIVE = "executive"
     COMPARISON = "comparison"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,20 +43,35 @@ EPILOG = examples(
 app = typer.Typer()
 
 
+class Broker(StrEnum):
+    """The brokers that can be started here."""
+
+    EMBEDDED = "embedded"
+    KAFKA = "kafka"
+
+
 @app.command(epilog=EPILOG)
 def up(
     kafka_port: Annotated[
         int | None,
-        typer.Option("--kafka-port", help="Port of the broker [9092, or the next free].", show_default=False),
+        typer.Option(
+            "--kafka-port", min=1, max=65_535, help="Port of the broker [9092, or the next free].", show_default=False
+        ),
     ] = None,
     clickhouse_port: Annotated[
         int | None,
-        typer.Option("--clickhouse-port", help="Port of ClickHouse [8123, or the next free].", show_default=False),
+        typer.Option(
+            "--clickhouse-port",
+            min=1,
+            max=65_535,
+            help="Port of ClickHouse [8123, or the next free].",
+            show_default=False,
+        ),
     ] = None,
     broker: Annotated[
-        str, typer.Option("--broker", help="embedded (log in memory) or kafka (Apache Kafka 4, log on disk).")
-    ] = "embedded",
-    workers: Annotated[int, typer.Option("--workers", help="Stream worker processes.")] = 1,
+        Broker, typer.Option("--broker", help="embedded (log in memory) or kafka (Apache Kafka 4, log on disk).")
+    ] = Broker.EMBEDDED,
+    workers: Annotated[int, typer.Option("--workers", min=0, max=64, help="Stream worker processes.")] = 1,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay until Ctrl-C, then stop everything.")] = False,
     wait_s: Annotated[float, typer.Option("--wait-s", help="Longest wait for readiness, seconds.")] = 90.0,
     format: FormatOption = Format.TABLE,

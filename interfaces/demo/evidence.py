@@ -78,6 +78,7 @@ class Delivery:
 
     @property
     def complete(self) -> bool:
+        """Whether every acknowledged event stands in ClickHouse once and nothing was dropped or refused."""
         return (self.rows_metrics, self.rows_activities, self.dropped, self.dead_letters) == (
             self.acknowledged_metrics,
             self.acknowledged_activities,

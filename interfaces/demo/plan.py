@@ -63,10 +63,12 @@ class AgentPlan:
     parent_pid: int = 0  # the agent ends when this process is gone
 
     def to_json(self) -> str:
+        """The plan as it travels to the agent's process."""
         return json.dumps(asdict(self))
 
     @staticmethod
     def from_json(text: str) -> AgentPlan:
+        """The plan `to_json` wrote."""
         return AgentPlan(**json.loads(text))
 
 

@@ -33,6 +33,7 @@ class AgentState:
 
     @property
     def name(self) -> str:
+        """swarm/agent, as it is shown."""
         return f"{self.plan.swarm_id}/{self.plan.agent_id}"
 
 

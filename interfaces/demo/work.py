@@ -86,6 +86,7 @@ def samples(all_bundles: list[Bundle], *, of: int) -> Iterator[str]:
 
 
 def read(bundle: Bundle) -> bytes:
+    """The content of the bundle's files."""
     return b"\n".join(path.read_bytes() for path in bundle.files)
 
 
@@ -97,6 +98,7 @@ def parse(bundle: Bundle) -> int:
 
 
 def compress(content: bytes, compressor: Compressor, level: int) -> bytes:
+    """The content packed by this compressor at this level."""
     if compressor == "lzma":
         return lzma.compress(content, preset=level)
     return zlib.compress(content, level)

@@ -26,6 +26,7 @@ class Chunk:
     places: list[tuple[str, int]] = field(default_factory=list)  # (file, line) of each event; may be empty
 
     def add(self, event: Event, path: str = "", line: int = 0) -> None:
+        """Puts an event in, with the file and line it came from."""
         self.events.append(event)
         self.places.append((path, line))
 

@@ -22,6 +22,7 @@ def as_text(value: Any) -> str:
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is a JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 

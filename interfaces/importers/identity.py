@@ -26,6 +26,7 @@ def event_id(*parts: str) -> str:
 
 
 def text_digest(text: str) -> str:
+    """The first digits of the text's SHA-256, in hexadecimal."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_HEX]
 
 
@@ -49,6 +50,7 @@ class ContentIds:
         self._seen: dict[int, int] = {}
 
     def of(self, *content: Any) -> str:
+        """The id of a row with this content; asked again, that of its next repeat."""
         digest = value_digest(content)
         short = int(digest[:16], 16)
         repeat = self._seen.get(short, 0)

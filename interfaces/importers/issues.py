@@ -39,4 +39,5 @@ class Issues:
 
     @property
     def total(self) -> int:
+        """How many things could not be used."""
         return self.counts.total()

@@ -42,6 +42,7 @@ class Summary:
 
     @property
     def found_total(self) -> int:
+        """Valid events of every kind."""
         return self.found.total()
 
     def row(self, importer: str, *, dry_run: bool) -> dict[str, object]:
@@ -135,6 +136,7 @@ class _Target:
     def _publish(self, events: list[Event], summary: Summary, progress: Progress | None) -> None:
         from interfaces.importers.records import pack
         from murmur.bulk import BulkPublishError, publish_records
+        from sinks.kafka.security import client_options
         from streams.topics import TopicError, ensure_topics
 
         done = 0
@@ -159,6 +161,7 @@ class _Target:
                     span_ms=self._settings.allowed_lateness_ms,
                 ),
                 on_acknowledged=acknowledged,
+                kafka_options=client_options(self._settings),
             )
 
         try:

@@ -109,6 +109,11 @@ class WindowOperator:
     def __len__(self) -> int:
         return len(self._open) + len(self._late)
 
+    @property
+    def late_generations(self) -> int:
+        """How many of the open windows are late generations; at most LATE_OPEN_MAX."""
+        return len(self._late)
+
     def add(self, events: EventColumns) -> None:
         """Folds the events into every window that holds them."""
         starts = self.spec.newest_starts(events.timestamp_ms)

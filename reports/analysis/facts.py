@@ -38,9 +38,11 @@ class SwarmSummary:
     configuration: tuple[tuple[str, str], ...] = field(default_factory=tuple)
 
     def fact(self, name: str) -> Fact | None:
+        """The fact of this name; None where the swarm does not have it."""
         return next((fact for fact in self.facts if fact.name == name), None)
 
     def setting(self, key: str) -> str:
+        """A value of the configuration; `not set` where no run declared it."""
         return dict(self.configuration).get(key, "not set")
 
 

@@ -90,7 +90,7 @@ def _swarm(summary: SwarmSummary) -> list[Sentence]:
         lines.append(Sentence(work, "tasks", "neutral"))
     anomalies = summary.fact("anomalies")
     if anomalies is not None and anomalies.value:
-        severe = [f for s in ("critical", "high") if (f := summary.fact(f"anomalies_{s}")) is not None]
+        severe = [f for s in ("critical", "high") if (f := summary.fact(f"anomalies_{s}")) and f.value]
         detail = ", ".join(f"{f.value} {f.name.removeprefix('anomalies_')}" for f in severe)
         noun = "anomaly" if anomalies.value == 1 else "anomalies"
         text = f"{summary.swarm_id} showed {anomalies.value} {noun}" + (f" ({detail})" if detail else "") + "."

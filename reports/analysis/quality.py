@@ -15,6 +15,7 @@ from reports.queries.port import DeadLetterRow
 def quality_notes(
     summaries: Sequence[SwarmSummary], findings: Sequence[Finding], dead_letters: Sequence[DeadLetterRow]
 ) -> tuple[QualityNote, ...]:
+    """What a reader must know before believing the numbers: dead letters, then each swarm, then each finding."""
     notes: list[QualityNote] = []
     total = sum(row.dead_letters for row in dead_letters)
     if total:

@@ -182,11 +182,12 @@ def _anomalies(swarm_id: str, rows: Sequence[AnomalyCountRow]) -> Iterator[Fact]
     query = "anomaly_counts"
     yield Fact("anomalies", "anomalies", total, "anomalies", total, query, "sum(anomalies)", ("derived",))
     for severity in SEVERITIES:
-        if counts.get(severity):
+        # A severity that any swarm shows is counted for each, so that 0 reads as 0 and not as unknown.
+        if any(row.severity == severity for row in rows):
             yield Fact(
                 f"anomalies_{severity}",
                 f"anomalies, {severity}",
-                counts[severity],
+                counts.get(severity, 0),
                 "anomalies",
                 total,
                 query,

@@ -72,7 +72,11 @@ def forest(findings: Sequence[Finding]) -> Chart | None:
         one,
         base.mark_rule(strokeWidth=2).encode(x=x_of("low"), x2="high:Q", color=colour),
         base.mark_point(filled=True, size=90, opacity=1).encode(x=x_of("ratio"), color=colour, shape=shape),
-    ).properties(width=theme.WIDTH_PX - 260, height=ROW_PX * len(rows))
+    ).properties(
+        width=theme.WIDTH_PX - 260,
+        height=ROW_PX * len(rows),
+        padding=theme.padding(str(row["measure"]) for row in rows),
+    )
     description = "; ".join(f"{row['measure']}: {row['text']}, {row['verdict']}" for row in rows)
     title = "How large the differences are"
     return Chart("ratios", title, description, to_svg(chart, name="ratios", title=title))

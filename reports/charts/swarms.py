@@ -49,18 +49,21 @@ def over_time(windows: Sequence[WindowRow], anomalies: Sequence[AnomalyRow], met
         axis=alt.Axis(title=f"{measure.label} ({unit})", tickCount=5, format="~s" if unit == "bytes" else ",~f"),
         scale=alt.Scale(zero=False),
     )
+    legend = f"{size_ms // 1000} s windows" + (
+        "; \N{BLACK DIAMOND} a window of one agent that is an anomaly" if marks else ""
+    )
     base = alt.Chart(alt.Data(values=points)).encode(x=x, y=y)
     layers = [
         base.mark_line(strokeWidth=2).encode(
             color=alt.Color(
                 "line:N",
                 scale=alt.Scale(domain=lines, range=[theme.PALETTE[0], theme.PALETTE[2]]),
-                legend=alt.Legend(title=f"{size_ms // 1000} s windows"),
+                legend=alt.Legend(title=legend),
             ),
             strokeDash=alt.StrokeDash(
                 "line:N",
                 scale=alt.Scale(domain=lines, range=[[1, 0], [5, 3]]),
-                legend=alt.Legend(title=f"{size_ms // 1000} s windows"),
+                legend=alt.Legend(title=legend),
             ),
         )
     ]
@@ -120,7 +123,7 @@ def cost_by_model(costs: Sequence[ModelCostRow]) -> Chart | None:
                 legend=alt.Legend(title="swarm"),
             ),
         )
-        .properties(width=theme.WIDTH_PX - 190, height=alt.Step(22))
+        .properties(width=theme.WIDTH_PX - 190, height=alt.Step(22), padding=theme.padding(models))
     )
     unpriced = sum(c.calls - c.priced for c in costs)
     description = "; ".join(f"{c.swarm_id}, {c.model}: ${number(c.cost_usd)}" for c in priced)

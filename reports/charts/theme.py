@@ -8,6 +8,7 @@ The neutral inks are the light theme's. A page in dark mode replaces exactly the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 INK: Final = "#1f2328"  # text
@@ -27,6 +28,16 @@ DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 2], [1, 3])
 FONT: Final = "Liberation Sans, Arial, sans-serif"
 WIDTH_PX: Final = 640
 FONT_PX: Final = 13
+PADDING_PX: Final[dict[str, float]] = {"left": 12, "right": 16, "top": 5, "bottom": 5}
+# DejaVu Sans, what a page shows where it has no font of its own, is up to a fifth wider than the measured one; a
+# character is half as wide as high.
+FONT_SLACK_PX: Final = 0.2 * 0.5 * FONT_PX
+
+
+def padding(labels: Iterable[str]) -> dict[str, float]:
+    """The padding of a chart with these words at its left: room for a font a little wider than ours."""
+    longest = max(map(len, labels), default=0)
+    return PADDING_PX | {"left": PADDING_PX["left"] + round(longest * FONT_SLACK_PX)}
 
 
 def configuration() -> dict[str, Any]:
@@ -44,12 +55,7 @@ def configuration() -> dict[str, Any]:
     }
     return {
         "background": "transparent",
-        "padding": {
-            "left": 12,
-            "right": 16,
-            "top": 5,
-            "bottom": 5,
-        },  # room for a font a little wider than ours
+        "padding": PADDING_PX,
         "font": FONT,
         "view": {"stroke": None},
         "axis": axis,

@@ -32,6 +32,7 @@ class Sample:
 
     @property
     def measured(self) -> dict[str, float]:
+        """The units that have a finite value."""
         return {k: v for k, v in self.values.items() if v is not None and math.isfinite(v)}
 
 

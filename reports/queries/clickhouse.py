@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 
 class QueryResult(Protocol):
+    """What is needed of a clickhouse-connect result."""
+
     result_rows: Sequence[Sequence[Any]]
     column_names: Sequence[str]
 
@@ -43,7 +45,9 @@ class QueryResult(Protocol):
 class Client(Protocol):
     """What is needed of a clickhouse-connect client."""
 
-    def query(self, query: str, parameters: dict[str, Any]) -> QueryResult: ...
+    def query(self, query: str, parameters: dict[str, Any]) -> QueryResult:
+        """Runs one statement with its parameters bound by the server."""
+        ...
 
 
 class ClickHouseReader:

@@ -34,12 +34,16 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Result(Generic[RowT]):
+    """The rows of an answer, with the question."""
+
     rows: Sequence[RowT]
     query: Query
 
 
 @dataclass(frozen=True, slots=True)
 class SwarmRow:
+    """One swarm: when it was seen (epoch ms), and how much it left."""
+
     swarm_id: str
     first_ms: int | None
     last_ms: int | None
@@ -124,6 +128,8 @@ class AgentMetricRow:
 
 @dataclass(frozen=True, slots=True)
 class AnomalyRow:
+    """One anomaly: a window of one series, what was expected of it, and why it stands out."""
+
     swarm_id: str
     agent_id: str
     metric: str
@@ -132,6 +138,7 @@ class AnomalyRow:
     value: float
     expected_low: float
     expected_high: float
+    unit: str  # of value and both bounds; '' where the events named none
     score: float
     severity: str
     detector: str
@@ -140,6 +147,8 @@ class AnomalyRow:
 
 @dataclass(frozen=True, slots=True)
 class AnomalyCountRow:
+    """How many anomalies of one severity a swarm showed."""
+
     swarm_id: str
     severity: str
     anomalies: int
@@ -147,12 +156,16 @@ class AnomalyCountRow:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterRow:
+    """How many events were refused with one code."""
+
     error_code: str
     dead_letters: int
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCostRow:
+    """One swarm and model: `priced` of its `calls` have a cost; the sums are over what has a number."""
+
     swarm_id: str
     model: str
     calls: int
@@ -164,6 +177,8 @@ class ModelCostRow:
 
 @dataclass(frozen=True, slots=True)
 class AgentRow:
+    """One agent's work; percentiles are over its task durations."""
+
     swarm_id: str
     agent_id: str
     role: str
@@ -177,6 +192,8 @@ class AgentRow:
 
 @dataclass(frozen=True, slots=True)
 class WindowRow:
+    """One window of a swarm's metric, all agents together."""
+
     swarm_id: str
     metric: str
     window_ms: int
@@ -188,6 +205,8 @@ class WindowRow:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationRow:
+    """One run of a swarm and the configuration it declared."""
+
     swarm_id: str
     run_id: str
     status: str
@@ -197,28 +216,54 @@ class ConfigurationRow:
 class Reader(Protocol):
     """Every question a report may ask. Swarms not present simply give no row."""
 
-    def known_swarms(self, limit: int) -> Result[str]: ...
+    def known_swarms(self, limit: int) -> Result[str]:
+        """Swarm ids, the newest first."""
+        ...
 
-    def swarms(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[SwarmRow]: ...
+    def swarms(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[SwarmRow]:
+        """When each swarm was seen and how much it left."""
+        ...
 
-    def activities(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[ActivityRow]: ...
+    def activities(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[ActivityRow]:
+        """Each swarm's activities by kind."""
+        ...
 
-    def tasks(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[TaskRow]: ...
+    def tasks(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[TaskRow]:
+        """One row a task: the mean of its repeats."""
+        ...
 
-    def calls(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[CallRow]: ...
+    def calls(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[CallRow]:
+        """Durations of model and tool calls, by task and by agent."""
+        ...
 
-    def agent_metrics(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AgentMetricRow]: ...
+    def agent_metrics(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AgentMetricRow]:
+        """Each agent's own metrics."""
+        ...
 
-    def anomalies(self, swarm_ids: Sequence[str], time: TimeRange, limit: int) -> Result[AnomalyRow]: ...
+    def anomalies(self, swarm_ids: Sequence[str], time: TimeRange, limit: int) -> Result[AnomalyRow]:
+        """The highest-scored anomalies, at most `limit`."""
+        ...
 
-    def anomaly_counts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AnomalyCountRow]: ...
+    def anomaly_counts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AnomalyCountRow]:
+        """Anomalies of each swarm by severity."""
+        ...
 
-    def dead_letters(self) -> Result[DeadLetterRow]: ...
+    def dead_letters(self) -> Result[DeadLetterRow]:
+        """Refused events of the whole database by code."""
+        ...
 
-    def cost_by_model(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[ModelCostRow]: ...
+    def cost_by_model(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[ModelCostRow]:
+        """Calls, tokens and cost by model."""
+        ...
 
-    def agents(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AgentRow]: ...
+    def agents(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AgentRow]:
+        """Each agent's work."""
+        ...
 
-    def windows(self, swarm_ids: Sequence[str], metrics: Sequence[str], time: TimeRange) -> Result[WindowRow]: ...
+    def windows(self, swarm_ids: Sequence[str], metrics: Sequence[str], time: TimeRange) -> Result[WindowRow]:
+        """The swarms' windows of these metrics, in order of time."""
+        ...
 
-    def configurations(self, swarm_ids: Sequence[str]) -> Result[ConfigurationRow]: ...
+    def configurations(self, swarm_ids: Sequence[str]) -> Result[ConfigurationRow]:
+        """What the runs of each swarm declared."""
+        ...

@@ -16,6 +16,7 @@ from reports.render import times
 
 @cache
 def environment() -> Environment:
+    """The jinja2 environment of every template, made once."""
     env = Environment(
         loader=PackageLoader("reports.render"),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),

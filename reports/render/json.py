@@ -21,6 +21,7 @@ SIGNIFICANT_DIGITS: Final = 10  # beyond it a double carries the order of a sum,
 
 
 def render_json(report: Report) -> str:
+    """The report as JSON text (docs/reports.md); equal reports give equal bytes."""
     return json.dumps(report_object(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -10,4 +10,5 @@ from reports.render.view import Report
 
 
 def render_markdown(report: Report) -> str:
+    """The report as Markdown."""
     return environment().get_template("report.md.j2").render(report=report)

@@ -28,6 +28,8 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """Everything a renderer needs; it computes nothing."""
+
     report_id: str
     created_at_ms: int
     title: str
@@ -50,6 +52,7 @@ class Report:
         return tuple(dict.fromkeys((f.a, f.b) for f in self.comparisons))
 
     def findings_of(self, a: str, b: str) -> tuple[Finding, ...]:
+        """The findings of one pair, in order."""
         return tuple(f for f in self.comparisons if (f.a, f.b) == (a, b))
 
     @property
@@ -58,8 +61,10 @@ class Report:
         return tuple({fact.name: fact.label for s in self.summaries for fact in s.facts}.items())
 
     def facts(self, name: str) -> tuple[Fact | None, ...]:
+        """A fact of every swarm, in their order; None where a swarm does not have it."""
         return tuple(summary.fact(name) for summary in self.summaries)
 
     @property
     def configuration_keys(self) -> tuple[str, ...]:
+        """Every key any swarm declared, sorted."""
         return tuple(sorted({key for summary in self.summaries for key, _ in summary.configuration}))

@@ -60,10 +60,12 @@ class Migration:
 
     @property
     def checksum(self) -> str:
+        """SHA-256 of the file forwards, in hexadecimal; the ledger keeps it."""
         return hashlib.sha256(self.up.encode()).hexdigest()
 
     @property
     def label(self) -> str:
+        """The name of the file without its suffix: 0007_summary_views."""
         return f"{self.version:04d}_{self.name}"
 
 

@@ -32,6 +32,7 @@ from aiokafka.errors import (
 from models.settings import Settings
 from sinks.base import Batch, PermanentSinkError, RejectedRow, RetryableSinkError, SinkError, WriteResult
 from sinks.kafka.records import KEY_COLUMNS, Record, records
+from sinks.kafka.security import client_options
 
 LINGER_MS: Final = 20  # lets a flush of thousands of rows leave as a few batches
 BATCH_BYTES_MAX: Final = 512 * 1024  # half the default record-batch limit of a broker
@@ -68,7 +69,7 @@ class KafkaSink:
             raise ValueError(f"no Kafka form is defined for the tables {unknown}; known: {sorted(KEY_COLUMNS)}")
         self.tables = frozenset(topics)
         self._topics = dict(topics)
-        self._bootstrap = settings.kafka_bootstrap
+        self._settings = settings
         self._where = f"Kafka {settings.kafka_bootstrap}"
         self._request_timeout_ms = request_timeout_ms
         self._producer: AIOKafkaProducer | None = None
@@ -78,7 +79,8 @@ class KafkaSink:
         if self._producer is not None:
             return
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            **client_options(self._settings),
             acks="all",
             # Not every Kafka-compatible broker has producer ids; rows are idempotent by key and version anyway.
             enable_idempotence=False,

@@ -111,4 +111,4 @@ def _generations(settings: Settings) -> int:
 
 
 def _open_windows(status: dict[str, Any]) -> list[int]:
-    return [p["open_windows"] for p in status["partitions"] if p["topic"] == "swarm.metrics"]
+    return [p["containers"]["open_windows"]["size"] for p in status["partitions"] if p["topic"] == "swarm.metrics"]

@@ -151,7 +151,7 @@ def _catch_up(settings: Settings, running: Installation, churn: Churn) -> tuple[
 def _sizes(status: dict[str, Any]) -> dict[str, int]:
     """Sizes the worker tells of its state, of all partitions."""
     names = ("open_windows", "series", "scorers", "producers", "ids")
-    return {name: sum(p[name] for p in status["partitions"]) for name in names}
+    return {name: sum(p["containers"][name]["size"] for p in status["partitions"]) for name in names}
 
 
 def _most(measured: list[dict[str, int]]) -> dict[str, int]:

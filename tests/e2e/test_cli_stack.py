@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,60 @@ def test_up_status_and_down_keep_their_promises(tmp_path: Path) -> None:
         assert not processes_of(home)
         after = murmur("status", "--format", "json", home=home)
         assert (after.returncode, json.loads(after.stdout)["ready"]) == (3, False)
+
+
+def test_a_stalled_worker_is_told_with_its_reason_until_it_goes_on(home: Path) -> None:
+    def state() -> tuple[int, dict[str, Any]]:
+        done = murmur("status", "--format", "json", home=home)
+        return done.returncode, json.loads(done.stdout)
+
+    eventually(lambda: state()[0] == 0, within_s=60, what="a ready stack")
+    kept = (home / "state").rename(home / "state.kept") if (home / "state").exists() else None
+    (home / "state").write_text("a file where the folder should be")
+    line = b'{"swarm_id":"stalled","metric":"m","value":1}'
+    assert murmur("publish", "--stamp", home=home, stdin=line).returncode == 0
+    eventually(lambda: state()[1]["phase"] == "stalled", within_s=60, what="the stall told")
+    code, said = state()
+    assert (code, said["ready"]) == (1, False)
+    assert "worker-1: snapshot at" in said["error"]
+    assert next(p for p in said["processes"] if p["name"] == "worker-1")["state"] == "stalled"
+    table = murmur("status", home=home).stdout
+    assert "stalled" in table
+    assert "fix the rights of MURMUR_HOME" in table
+    again = murmur("up", home=home)
+    assert again.returncode == 1
+    assert "worker-1 is stalled: snapshot at" in again.stderr
+    doctor = murmur("doctor", "--format", "json", home=home)
+    assert next(f for f in json.loads(doctor.stdout) if f["check"] == "worker-1")["state"] == "fail"
+    (home / "state").unlink()
+    if kept is not None:
+        kept.rename(home / "state")
+    eventually(lambda: state()[0] == 0, within_s=60, what="ready again")
+
+
+def test_the_inside_of_a_worker_is_shown_partition_by_partition(home: Path) -> None:
+    line = b'{"swarm_id":"inside","metric":"m","value":1}'
+    assert murmur("publish", "--stamp", home=home, stdin=line).returncode == 0
+
+    def worker() -> dict[str, Any]:
+        (found,) = json.loads(murmur("status", "--detail", "--format", "json", home=home).stdout)["workers"]
+        return dict(found)
+
+    def settled() -> bool:
+        partitions = worker()["partitions"]
+        return len(partitions) == 8 and any(p["committed_offset"] and not p["lag_records"] for p in partitions)
+
+    eventually(settled, within_s=60, what="rows, snapshot and commit of the event")
+    for p in worker()["partitions"]:
+        assert (p["committed_offset"] or 0) <= p["snapshot_offset"] <= p["acknowledged_offset"] <= p["next_offset"]
+        assert all(c["size"] >= 0 and c["size"] <= (c["bound"] or c["size"]) for c in p["containers"].values())
+    assert sum(p["containers"]["producers"]["size"] for p in worker()["partitions"]) > 0
+    assert worker()["buffers"].keys() == {"swarm.metrics", "swarm.activities"}
+    table = murmur("status", "--detail", home=home).stdout
+    assert "swarm.metrics[3]" in table
+    assert "at most" in table
+    rows = list(csv.DictReader(io.StringIO(murmur("status", "--detail", "--format", "csv", home=home).stdout)))
+    assert {"worker", "place", "container", "size", "bound"} == rows[0].keys()
 
 
 def test_published_lines_come_out_as_rows_and_windows(home: Path) -> None:

@@ -144,6 +144,7 @@ class RecordedReader:
                 5_120.0 - 300 * i,
                 900.0,
                 2_400.0,
+                "ms",
                 0.9999 - 0.0002 * i,
                 ("critical", "high")[i > 0],
                 "residual",

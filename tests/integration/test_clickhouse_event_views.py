@@ -227,6 +227,22 @@ def test_a_swarm_that_only_reports_tasks_is_counted_by_its_tasks(client: Client)
     assert found == {"input_tokens": 11, "cost_usd": 0.1, "unpriced_calls": 1}
 
 
+@pytest.mark.parametrize("kind_of_tokens", ["cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"])
+def test_calls_that_carry_cache_tokens_alone_are_not_counted_again_by_their_task(
+    client: Client, kind_of_tokens: str
+) -> None:
+    store(
+        client,
+        "activities",
+        row("activities", activity_id="c1", kind="model_call", model="m", **{kind_of_tokens: 5}),
+        row("activities", activity_id="k1", kind="task", model="m", **{kind_of_tokens: 5}),
+    )
+    assert read(client, f"SELECT kind, {kind_of_tokens} AS n FROM v_spending") == [{"kind": "model_call", "n": 5}]
+    for view in ("v_agent_summary", "v_swarm_summary"):
+        (found,) = read(client, f"SELECT {kind_of_tokens} AS n, unpriced_calls FROM {view}")
+        assert found == {"n": 5, "unpriced_calls": 1}, view
+
+
 def test_a_swarm_without_any_cost_has_no_cost_and_not_zero(client: Client) -> None:
     store(client, "metrics", row("metrics"))
     (found,) = read(client, "SELECT cost_usd, input_tokens, metric_events FROM v_swarm_summary")

@@ -57,6 +57,20 @@ async def test_clickhouse_away_for_a_while_delays_rows_and_loses_none(settings: 
         assert await asyncio.to_thread(process.terminate) == 0
 
 
+async def test_a_server_that_is_away_is_told_also_while_nothing_is_written(settings: Settings) -> None:
+    with (
+        http_proxy(settings.clickhouse_url) as proxy,
+        worker(settings.model_copy(update={"clickhouse_url": proxy.url})) as process,
+    ):
+        await asyncio.to_thread(process.await_ready)
+        await asyncio.to_thread(proxy.refuse)
+        await asyncio.to_thread(eventually, lambda: process.status()["state"] == "stalled", within_s=60)
+        assert process.status()["ready"] is False
+        assert process.status()["error"].startswith(f"ClickHouse {proxy.url}")
+        proxy.accept()
+        await asyncio.to_thread(eventually, lambda: process.status()["ready"], within_s=60)
+
+
 async def test_a_worker_waits_for_clickhouse_at_start_and_says_so(settings: Settings) -> None:
     with http_proxy(settings.clickhouse_url) as proxy:
         await asyncio.to_thread(proxy.refuse)
@@ -76,6 +90,19 @@ async def test_a_wrong_password_ends_the_worker_with_what_to_do(settings: Settin
         assert line.startswith("murmur worker: ClickHouse")
         assert "MURMUR_CLICKHOUSE_PASSWORD" in line
         assert "wrong" not in line.replace("wrong password", "")
+
+
+async def test_a_price_file_that_cannot_be_used_ends_the_worker_with_one_line(
+    settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "prices.toml"
+    for text in (None, "not [ TOML", '[[price]]\nmodel = 5\n[[price]]\nsource = ""\n'):
+        if text is not None:
+            file.write_text(text)
+        with worker(settings.model_copy(update={"prices_file": file, "home": tmp_path / "home"})) as process:
+            assert await asyncio.to_thread(process.wait, 30) == 1
+            assert _last_line(process).startswith(f"murmur worker: {file}")
+            assert "Traceback" not in process.output()
 
 
 async def test_a_worker_waits_for_the_broker_at_start_and_says_so(settings: Settings) -> None:

@@ -98,6 +98,20 @@ def test_the_page_opens_offline_without_javascript_and_never_scrolls_sideways(
 
 
 @pytest.mark.browser
+def test_no_word_of_a_chart_is_cut_off_at_its_edge(browser: Browser, page_file: Path) -> None:
+    page, _ = _open(browser, page_file, DESKTOP)
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("figure svg text")].filter(text => {
+            const word = text.getBoundingClientRect(), figure = text.closest("figure").getBoundingClientRect();
+            return word.width && (word.left < figure.left - 0.5 || word.right > figure.right + 0.5);
+        }).map(text => text.textContent)"""
+    )
+    assert cut == []
+    assert page.locator("figure svg text").count() > 20
+    page.context.close()
+
+
+@pytest.mark.browser
 def test_evidence_opens_by_keyboard_alone(browser: Browser, page_file: Path) -> None:
     page, _ = _open(browser, page_file, DESKTOP)
     first = page.locator("tr.evidence details").first

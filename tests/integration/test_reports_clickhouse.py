@@ -190,6 +190,8 @@ def test_every_number_of_the_json_names_its_unit_and_its_sql(report: Report) -> 
         assert "FROM v_" in comparison["sql"]
     for line in (*result["agents"], *result["cost_by_model"], *result["anomalies"]):
         assert "FROM v_" in line["sql"]
+    assert [line["unit"] for line in result["anomalies"]] == ["ms"] * len(result["anomalies"])
+    assert result["anomalies"]
 
 
 def test_queries_read_views_only() -> None:

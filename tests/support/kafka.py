@@ -33,6 +33,7 @@ class ApacheKafka:
     def __init__(self, data: Path, libs: Path) -> None:
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self.properties: dict[str, str] = {}  # of server.properties, over those of `infra.local.kafka`
         self._data = data
         self._libs = libs
 
@@ -42,6 +43,8 @@ class ApacheKafka:
 
     def start(self) -> ApacheKafka:
         command = kafka.node(self._data, self.port, inherited_environment(), libs=self._libs)
+        with (self._data / "server.properties").open("a", encoding="ascii") as file:
+            file.writelines(f"{name}={value}\n" for name, value in self.properties.items())  # the last one counts
         log = self._data / "kafka.log"
         with log.open("ab") as output:
             process = subprocess.Popen(command.argv, stdout=output, stderr=subprocess.STDOUT)

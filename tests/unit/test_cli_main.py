@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -34,11 +34,13 @@ def test_help_imports_none_of_the_heavy_libraries(tmp_path: Path) -> None:
 
 
 def test_help_answers_within_its_budget(tmp_path: Path) -> None:
+    """In seconds of the processor: what it takes when nobody else uses the machine."""
     took_s: list[float] = []
     for _ in range(ATTEMPTS):
-        started_s = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert murmur("--help", home=tmp_path).returncode == 0
-        took_s.append(time.perf_counter() - started_s)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(took_s) < HELP_WITHIN_S, took_s
 
 

@@ -200,3 +200,29 @@ def test_windows_that_cannot_be_counted_right_are_refused_with_the_rule(text: st
 
 def test_every_setting_says_what_it_is() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"kafka_security_protocol": "SASL_SSL"}, ["MURMUR_KAFKA_SASL_USERNAME", "MURMUR_KAFKA_SASL_PASSWORD"]),
+        ({"kafka_sasl_password": "x"}, ["MURMUR_KAFKA_SASL_PASSWORD"]),
+        ({"kafka_ssl_ca_file": "ca.pem"}, ["MURMUR_KAFKA_SSL_CA_FILE"]),
+        ({"kafka_security_protocol": "SSL", "kafka_ssl_key_file": "k.pem"}, ["MURMUR_KAFKA_SSL_KEY_FILE"]),
+        ({"kafka_security_protocol": "TLS"}, ["MURMUR_KAFKA_SECURITY_PROTOCOL"]),
+    ],
+)
+def test_parts_of_kafka_access_that_do_not_fit_are_each_named(given: dict[str, str], named: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(**given)
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == named
+
+
+def test_files_are_absolute_so_that_every_process_of_a_stack_finds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load(prices_file="prices.toml", kafka_security_protocol="SSL", kafka_ssl_ca_file="ca.pem")
+    assert settings.prices_file == tmp_path / "prices.toml"
+    assert settings.kafka_ssl_ca_file == tmp_path / "ca.pem"
+    assert environment_of(settings)["MURMUR_PRICES_FILE"] == str(tmp_path / "prices.toml")

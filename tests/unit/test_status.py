@@ -16,7 +16,7 @@ from models.settings import Settings
 from sinks.base import Batch, WriteResult
 from sinks.memory import Fault, MemorySink
 from streams.engine import Engine, Partition
-from streams.status import snapshot_of, status_path, write_status
+from streams.status import Transport, snapshot_of, status_path, write_status
 from tests.support.sim_log import SimConsumer, SimLog
 
 HERE = Partition("swarm.metrics", 0)
@@ -57,15 +57,9 @@ class Bench:
         assert chunk is not None
         await self.engine.deliver(HERE, chunk, consumer)
 
-    def status(self, ends: dict[Partition, int]) -> dict[str, Any]:
-        return snapshot_of(
-            self.engine,
-            name="worker-1",
-            ready=True,
-            ends=ends,
-            assigned=["swarm.metrics-0"],
-            clock=self.clock,
-        )
+    def status(self, ends: dict[Partition, int], **transport: Any) -> dict[str, Any]:
+        known = Transport(**{"assigned": ["swarm.metrics[0]"], "ends": ends} | transport)
+        return snapshot_of(self.engine, name="worker-1", transport=known, clock=self.clock)
 
 
 @pytest.fixture
@@ -84,7 +78,7 @@ async def test_it_tells_what_was_read_and_how_far_behind_the_acknowledged_rows_a
     (partition,) = status["partitions"]
     assert (partition["topic"], partition["partition"]) == ("swarm.metrics", 0)
     assert (partition["next_offset"], partition["acknowledged_offset"]) == (3, 0)
-    assert (partition["open_windows"], partition["series"]) == (2, 1)
+    assert (partition["log_end_offset"], partition["committed_offset"]) == (10, None)
     await bench.engine.workers[HERE].flush(snapshot=True)
     status = bench.status({HERE: 10})
     assert status["lag_records"] == 7
@@ -101,13 +95,67 @@ async def test_a_lag_is_never_negative(bench: Bench) -> None:
     assert bench.status({HERE: 1})["lag_records"] == 0
 
 
-async def test_the_store_it_waits_for_is_the_error_until_it_answers(bench: Bench) -> None:
+async def test_it_is_stalled_by_the_store_it_waits_for_until_that_answers(bench: Bench) -> None:
     bench.sink.fail_next(Fault.AWAY)
-    bench.sink.before_write = lambda: seen.append(bench.status({})["error"])
+    bench.sink.before_write = lambda: seen.append(said())
     seen: list[Any] = []
+
+    def said() -> tuple[Any, ...]:
+        status = bench.status({})
+        return status["state"], status["ready"], status["error"], status["partitions"][0]["error"]
+
     await bench.engine.workers[HERE].flush()
-    assert seen == [None, "memory sink: away (scripted)"]
-    assert bench.status({})["error"] is None
+    reason = "memory sink: away (scripted)"
+    assert seen == [("ready", True, None, None), ("stalled", False, reason, reason)]
+    assert said() == ("ready", True, None, None)
+
+
+async def test_it_is_stalled_while_no_snapshot_can_be_written(bench: Bench) -> None:
+    state = bench.engine.settings.state_dir
+    state.write_text("a file where the folder should be")
+    await bench.engine.workers[HERE].flush(snapshot=True)
+    status = bench.status({})
+    assert (status["state"], status["ready"]) == ("stalled", False)
+    assert "snapshot at 3 cannot be written" in status["error"]
+    state.unlink()
+    await bench.engine.workers[HERE].flush(snapshot=True)
+    assert (bench.status({})["state"], bench.status({})["error"]) == ("ready", None)
+
+
+async def test_it_is_starting_until_it_is_given_a_partition_and_stalled_by_a_server_that_is_away(bench: Bench) -> None:
+    assert bench.status({}, assigned=[])["state"] == "starting"
+    away = snapshot_of(
+        bench.engine, name="worker-1", transport=Transport(assigned=["x"]), clock=bench.clock, unreachable="Kafka: away"
+    )
+    assert (away["state"], away["ready"], away["error"]) == ("stalled", False, "Kafka: away")
+
+
+async def test_every_container_is_shown_with_its_bound_and_what_passes_through_it(bench: Bench) -> None:
+    bench.sink.before_write = lambda: seen.append(containers())
+    seen: list[dict[str, Any]] = []
+
+    def containers() -> dict[str, Any]:
+        return {n: f["size"] for n, f in bench.status({})["partitions"][0]["containers"].items()}
+
+    folded = containers()
+    assert (folded["open_windows"], folded["late_generations"], folded["series"], folded["units"]) == (2, 0, 1, 1)
+    assert (folded["rows_waiting"], folded["rows_in_flight"]) == (3, 0)  # two events and a dead letter
+    await bench.engine.workers[HERE].flush()
+    # While it is written, the rows are in flight: those that waited, two windows and their swarm's two.
+    assert (seen[0]["rows_waiting"], seen[0]["rows_in_flight"]) == (0, 7)
+    assert (containers()["rows_waiting"], containers()["rows_in_flight"]) == (0, 0)
+    settings = bench.engine.settings
+    bounds = {n: f["bound"] for n, f in bench.status({})["partitions"][0]["containers"].items()}
+    assert bounds["scorers"] == settings.series_max
+    assert bounds["ids"] == settings.dedup_ids_max
+    assert bounds["rows_waiting"] == settings.flush_rows_max
+    assert [n for n, bound in bounds.items() if bound is None] == ["open_windows", "series", "units"]
+
+
+async def test_it_tells_committed_offsets_and_buffered_chunks(bench: Bench) -> None:
+    status = bench.status({}, committed={HERE: 2}, buffered={"swarm.metrics": 5})
+    assert status["partitions"][0]["committed_offset"] == 2
+    assert status["buffers"] == {"swarm.metrics": {"size": 5, "bound": 16}}
 
 
 async def test_what_ended_the_worker_comes_first(bench: Bench) -> None:

@@ -22,7 +22,7 @@ from infra.local.identity import ProcessId, is_alive, send_signal
 from infra.local.kafka import _escaped
 from infra.local.layout import Layout, StackError, explain_os_error, locked, read_stack
 from infra.local.plan import Plan, make_plan
-from infra.local.probes import clickhouse_accepts, kafka_answers, worker_is_ready
+from infra.local.probes import clickhouse_accepts, kafka_answers
 from infra.local.process import Child, Command, last_line, stop_left_over, wait_until
 from models.settings import inherited_environment, load
 
@@ -319,18 +319,6 @@ def test_a_refused_password_is_told_from_a_server_that_is_away() -> None:
         clickhouse_accepts(f"http://127.0.0.1:{port}", "default", "no")
     with pytest.raises(StackError, match="does not answer"):
         clickhouse_accepts("http://127.0.0.1:1", "default", "")
-
-
-def test_a_worker_is_ready_only_by_its_own_word(tmp_path: Path) -> None:
-    file = tmp_path / "worker-1.status.json"
-    own = ProcessId(os.getpid(), "x")
-    assert not worker_is_ready(file, own)
-    file.write_text(json.dumps({"pid": os.getpid() + 1, "ready": True}))
-    assert not worker_is_ready(file, own)
-    file.write_text(json.dumps({"pid": os.getpid(), "ready": False}))
-    assert not worker_is_ready(file, own)
-    file.write_text(json.dumps({"pid": os.getpid(), "ready": True}))
-    assert worker_is_ready(file, own)
 
 
 def test_a_path_is_written_for_java_as_its_properties_files_want_it() -> None:

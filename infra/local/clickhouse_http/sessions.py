@@ -25,6 +25,7 @@ class Session:
     expires_s: float = 0.0  # monotonic
 
     def close(self) -> None:
+        """Ends the engine's connection and with it temporary tables and settings."""
         if self.connection is not None:
             self.connection.close()
             self.connection = None

@@ -51,6 +51,7 @@ class Token:
         return self.kind is Kind.WORD and self.text.upper() in words
 
     def is_symbol(self, symbol: bytes) -> bool:
+        """Whether this is exactly this sign."""
         return self.kind is Kind.SYMBOL and self.text == symbol
 
     @property

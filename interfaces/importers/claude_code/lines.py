@@ -35,10 +35,12 @@ class Line:
 
     @property
     def is_message(self) -> bool:
+        """Whether this is something a user or a model said."""
         return bool(self.message) and self.type in {"user", "assistant"}
 
     @property
     def model(self) -> str:
+        """The model that answered; '' on lines of users."""
         return as_text(self.message.get("model"))
 
     @property

@@ -104,5 +104,6 @@ class Session:
     entrypoints: set[str] = field(default_factory=set)
 
     def saw(self, at_ms: int) -> None:
+        """Stretches the session's span to this moment (epoch ms)."""
         self.first_ms = at_ms if self.first_ms is None else min(self.first_ms, at_ms)
         self.last_ms = at_ms if self.last_ms is None else max(self.last_ms, at_ms)

@@ -8,6 +8,7 @@ SELECT
     value,
     expected_low,
     expected_high,
+    unit,
     score,
     severity,
     detector,

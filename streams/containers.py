@@ -1,0 +1,40 @@
+"""How full each container of a worker is, and what bounds it: what `murmur status --detail` shows.
+
+In: the state of a partition, settings. Out: name -> size and bound. Never: measures what it would have to walk.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypedDict
+
+from models.dedup import PRODUCERS_MAX
+from models.settings import Settings
+from models.windows.operator import LATE_OPEN_MAX
+from streams.checkpoint import PartitionWorker
+
+CHUNKS_BUFFERED_MAX: Final = 4  # chunks a topic's queue holds inside Faust, each up to a whole fetch
+
+
+class Fill(TypedDict):
+    """`size` entries now, at most `bound`; None: it grows with the distinct names in the events."""
+
+    size: int
+    bound: int | None
+
+
+def containers_of(worker: PartitionWorker, settings: Settings) -> dict[str, Fill]:
+    """The containers of one partition, in the order of an event's way through them."""
+    # A chunk is folded as a whole, so the rows may pass the limit by what one chunk makes.
+    bounds: dict[str, int | None] = {
+        "open_windows": None,
+        "late_generations": LATE_OPEN_MAX * len(settings.window_specs),
+        "series": None,
+        "units": None,
+        "scorers": settings.series_max,
+        "producers": PRODUCERS_MAX,
+        "ids": settings.dedup_ids_max,
+        "rows_waiting": settings.flush_rows_max,
+        "rows_in_flight": settings.flush_rows_max,
+    }
+    sizes = {**worker.fold.sizes(), "rows_in_flight": worker.rows_in_flight}
+    return {name: Fill(size=sizes[name], bound=bound) for name, bound in bounds.items()}
