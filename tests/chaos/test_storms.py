@@ -12,7 +12,6 @@ from models.settings import Settings
 from tests.chaos import scale
 from tests.support.installation import Broker, Installation, installation
 from tests.support.load import Load
-from tests.support.logs import read_log
 from tests.support.straight import check_snapshots
 from tests.support.traffic import Traffic
 from tests.support.verdict import compare_when_drained
