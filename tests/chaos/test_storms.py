@@ -79,9 +79,7 @@ def _judge(running: Installation, figures: Callable[..., None]) -> None:
         windows=verdict.windows,
         **running.faults,
         commits_checked=running.check_commits(verdict.recount),
-        snapshots_checked=check_snapshots(
-            running.settings, read_log(running.settings.kafka_bootstrap, "swarm.metrics")
-        ),
+        snapshots_checked=check_snapshots(running.settings, verdict.log),
         differences=0,
         drain_s=verdict.drain_s,
     )

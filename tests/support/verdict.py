@@ -90,7 +90,7 @@ def await_equal(read: Callable[[], Any], expected: Any, what: str, *, within_s: 
         unexpected, missing = sorted(found - expected), sorted(expected - found)
         assert not unexpected, f"{what}: {len(unexpected)} unexpected: {unexpected[:SHOWN]}"
         assert not missing, f"{what}: {len(missing)} missing: {missing[:SHOWN]}"
-    assert found == expected, what
+    assert found == expected, f"{what}: {found!r}, not {expected!r}, after {within_s:g} s"
 
 
 def window_differences(client: Client, windows: dict[Any, Tally]) -> list[Any]:
