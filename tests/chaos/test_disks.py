@@ -17,7 +17,6 @@ from tests.support.brokers import DEFAULT_TOPICS, create_topics
 from tests.support.clickhouse import EmbeddedClickHouse, require_engine
 from tests.support.installation import Broker, installation
 from tests.support.load import Load, fill
-from tests.support.logs import read_log
 from tests.support.straight import check_snapshots
 from tests.support.tmpfs import fill_up, small_disk
 from tests.support.traffic import Traffic
@@ -87,7 +86,7 @@ def test_damaged_and_deleted_snapshots_cost_nothing(
             events=verdict.events,
             **running.faults,
             snapshots_damaged=damaged,
-            snapshots_checked=check_snapshots(settings, read_log(broker.bootstrap, "swarm.metrics")),
+            snapshots_checked=check_snapshots(settings, verdict.log),
             differences=0,
             drain_s=verdict.drain_s,
         )

@@ -12,7 +12,6 @@ from models.settings import Settings
 from tests.chaos import scale
 from tests.support.installation import Broker, Installation, installation
 from tests.support.load import Load
-from tests.support.logs import read_log
 from tests.support.straight import check_snapshots
 from tests.support.traffic import Traffic
 from tests.support.verdict import compare_when_drained
@@ -80,9 +79,7 @@ def _judge(running: Installation, figures: Callable[..., None]) -> None:
         windows=verdict.windows,
         **running.faults,
         commits_checked=running.check_commits(verdict.recount),
-        snapshots_checked=check_snapshots(
-            running.settings, read_log(running.settings.kafka_bootstrap, "swarm.metrics")
-        ),
+        snapshots_checked=check_snapshots(running.settings, verdict.log),
         differences=0,
         drain_s=verdict.drain_s,
     )

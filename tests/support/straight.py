@@ -49,6 +49,7 @@ def check_snapshots(settings: Settings, log: Sequence[Any]) -> int:
         header = found[0].header
         origin = Origin(header.log_id, header.topic, header.partition, header.fold_version)
         records = [RawRecord(r.offset, r.timestamp, r.headers, r.value) for r in log if r.partition == number]
+        assert records[-1].offset + 1 >= found[-1].header.next_offset, "the log ends before a snapshot"
         straight = states_at(settings, origin, records, [s.header.next_offset for s in found])
         for snapshot, (offset, state) in zip(found, straight, strict=True):
             # Compared as bytes: workers that cut the log elsewhere, or took over from another, must not differ in one.

@@ -37,6 +37,7 @@ class Verdict:
     topic_rows: int  # of `swarm.windows`, compared after keeping the highest ver of each key
     drain_s: float  # from the call to equality; reading the log is part of it
     recount: Recount
+    log: list[Any]  # what was recounted
 
     def windows_of(self, swarm: str) -> list[Any]:
         """Keys of the windows of one swarm."""
@@ -69,7 +70,14 @@ def compare_when_drained(
     assert _letters(settings) == expected.dead | rejected
     rows = topic_differences(settings, expected.windows)
     return Verdict(
-        len(records), len(stored), len(expected.windows), len(expected.dead | rejected), rows, drain_s, expected
+        len(records),
+        len(stored),
+        len(expected.windows),
+        len(expected.dead | rejected),
+        rows,
+        drain_s,
+        expected,
+        records,
     )
 
 
@@ -82,7 +90,7 @@ def await_equal(read: Callable[[], Any], expected: Any, what: str, *, within_s: 
         unexpected, missing = sorted(found - expected), sorted(expected - found)
         assert not unexpected, f"{what}: {len(unexpected)} unexpected: {unexpected[:SHOWN]}"
         assert not missing, f"{what}: {len(missing)} missing: {missing[:SHOWN]}"
-    assert found == expected, what
+    assert found == expected, f"{what}: {found!r}, not {expected!r}, after {within_s:g} s"
 
 
 def window_differences(client: Client, windows: dict[Any, Tally]) -> list[Any]:
