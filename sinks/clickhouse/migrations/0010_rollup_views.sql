@@ -1,16 +1,14 @@
 -- What is read from the roll-ups, exactly as if it were read from the rows themselves.
 
--- Hours and days of the shown fold that changed since their roll-up.
+-- Hours and days of windows that changed since their roll-up was begun.
 CREATE OR REPLACE VIEW v_changed_hours AS
-SELECT swarm_id, window_ms, hour
-FROM v_rollup_marks
-WHERE source = 'windows' AND fold_version = (SELECT fold_version FROM v_active_fold) AND NOT clean;
+SELECT fold_version, swarm_id, window_ms, hour FROM v_rollup_marks WHERE source = 'windows' AND NOT clean;
 
 CREATE OR REPLACE VIEW v_changed_days AS
-SELECT swarm_id, toStartOfDay(hour) AS day
+SELECT fold_version, swarm_id, toStartOfDay(hour) AS day
 FROM v_rollup_marks
-WHERE source = 'windows' AND fold_version = (SELECT fold_version FROM v_active_fold)
-GROUP BY swarm_id, day
+WHERE source = 'windows'
+GROUP BY fold_version, swarm_id, day
 HAVING max(day_rolled_at) <= max(stored_at) + toIntervalSecond(120);
 
 -- Metric events by the hour.
@@ -28,47 +26,46 @@ WHERE (swarm_id, toStartOfHour(timestamp)) IN
     (SELECT swarm_id, hour FROM v_rollup_marks WHERE source = 'metrics' AND NOT clean)
 GROUP BY swarm_id, agent_id, metric, topic, hour;
 
--- What v_rollups adds up: roll-ups of hours and days as they stand; the hours of a day that changed; the windows of
--- an hour that changed, once for the hour and once for the day.
-CREATE OR REPLACE VIEW v_rollup_parts AS
+-- What v_hours adds up: roll-ups that still stand, and the windows of every hour that changed.
+CREATE OR REPLACE VIEW v_hour_parts AS
 SELECT
-    swarm_id, agent_id, metric, window_ms, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
+    swarm_id, agent_id, metric, of_swarm, window_ms, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
     sketch_keys, sketch_counts, last, last_at, unit, parts
 FROM window_rollups FINAL
 WHERE fold_version = (SELECT fold_version FROM v_active_fold)
     AND window_ms = 3600000
-    AND (swarm_id, window_start) NOT IN (SELECT swarm_id, hour FROM v_changed_hours)
+    AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, hour FROM v_changed_hours)
 UNION ALL
 SELECT
-    swarm_id, agent_id, metric, window_ms, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
-    sketch_keys, sketch_counts, last, last_at, unit, parts
-FROM window_rollups FINAL
-WHERE fold_version = (SELECT fold_version FROM v_active_fold)
-    AND window_ms = 86400000
-    AND (swarm_id, window_start) NOT IN (SELECT swarm_id, day FROM v_changed_days)
-UNION ALL
-SELECT
-    swarm_id, agent_id, metric, toUInt32(86400000) AS window_ms,
-    toDateTime64(toStartOfDay(r.window_start), 3, 'UTC') AS window_start,
-    events, weight_sum, sum, min, max, mean, m2, closed, sketch_keys, sketch_counts, last, last_at, unit, parts
-FROM window_rollups AS r FINAL
-WHERE fold_version = (SELECT fold_version FROM v_active_fold)
-    AND r.window_ms = 3600000
-    AND (swarm_id, toStartOfDay(r.window_start)) IN (SELECT swarm_id, day FROM v_changed_days)
-    AND (swarm_id, r.window_start) NOT IN (SELECT swarm_id, hour FROM v_changed_hours)
-UNION ALL
-SELECT
-    swarm_id, agent_id, metric, arrayJoin([toUInt32(3600000), toUInt32(86400000)]) AS window_ms,
-    toDateTime64(if(window_ms = 3600000, toStartOfHour(w.window_start), toStartOfDay(w.window_start)), 3, 'UTC') AS window_start,
+    swarm_id, agent_id, metric, arrayJoin([0, 1])::UInt8 AS of_swarm, toUInt32(3600000) AS window_ms,
+    toDateTime64(toStartOfHour(w.window_start), 3, 'UTC') AS window_start,
     events, weight_sum, sum, min, max, mean, m2, closed, sketch_keys, sketch_counts, last, last_at, unit,
     toUInt64(1) AS parts
 FROM windows AS w FINAL
 WHERE fold_version = (SELECT fold_version FROM v_active_fold)
-    AND (swarm_id, w.window_ms, toStartOfHour(w.window_start)) IN (SELECT swarm_id, window_ms, hour FROM v_changed_hours)
+    AND (fold_version, swarm_id, w.window_ms, toStartOfHour(w.window_start)) IN (SELECT * FROM v_changed_hours)
     AND toUnixTimestamp64Milli(w.window_start) % w.window_ms = 0;
 
--- One row a swarm, agent, metric and hour or day; the columns are those of v_windows.
-CREATE OR REPLACE VIEW v_rollups AS
+-- What v_days adds up: roll-ups that still stand, and the hours of every day that changed.
+CREATE OR REPLACE VIEW v_day_parts AS
+SELECT
+    swarm_id, agent_id, metric, of_swarm, window_ms, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
+    sketch_keys, sketch_counts, last, last_at, unit, parts
+FROM window_rollups FINAL
+WHERE fold_version = (SELECT fold_version FROM v_active_fold)
+    AND window_ms = 86400000
+    AND (fold_version, swarm_id, window_start) NOT IN (SELECT * FROM v_changed_days)
+UNION ALL
+SELECT
+    swarm_id, agent_id, metric, of_swarm, toUInt32(86400000) AS window_ms,
+    toDateTime64(toStartOfDay(h.window_start), 3, 'UTC') AS window_start,
+    events, weight_sum, sum, min, max, mean, m2, closed, sketch_keys, sketch_counts, last, last_at, unit, parts
+FROM v_hour_parts AS h
+WHERE (swarm_id, toStartOfDay(h.window_start)) IN
+    (SELECT swarm_id, day FROM v_changed_days WHERE fold_version = (SELECT fold_version FROM v_active_fold));
+
+-- One row a swarm, agent, metric and hour; the columns are those of v_windows.
+CREATE OR REPLACE VIEW v_hours AS
 SELECT
     swarm_id, agent_id, metric, window_ms, window_start,
     n AS events,
@@ -124,14 +121,15 @@ FROM
                 argMax((p.last, p.last_at), p.last_at) AS newest,
                 any(p.unit) AS a_unit,
                 sum(p.parts) AS parts
-            FROM v_rollup_parts AS p
+            FROM v_hour_parts AS p
+            WHERE NOT p.of_swarm
             GROUP BY swarm_id, agent_id, metric, window_ms, window_start
         )
     )
 );
 
 -- The same per swarm: all agents and the swarm's own events.
-CREATE OR REPLACE VIEW v_swarm_rollups AS
+CREATE OR REPLACE VIEW v_swarm_hours AS
 SELECT
     swarm_id, metric, window_ms, window_start,
     n AS events,
@@ -187,7 +185,135 @@ FROM
                 argMax((p.last, p.last_at), (p.last_at, p.agent_id)) AS newest,
                 any(p.unit) AS a_unit,
                 sum(p.parts) AS parts
-            FROM v_rollup_parts AS p
+            FROM v_hour_parts AS p
+            WHERE p.of_swarm
+            GROUP BY swarm_id, metric, window_ms, window_start
+        )
+    )
+);
+
+-- The same by the day, UTC.
+CREATE OR REPLACE VIEW v_days AS
+SELECT
+    swarm_id, agent_id, metric, window_ms, window_start,
+    n AS events,
+    total AS sum,
+    low AS min,
+    high AS max,
+    total / weight AS mean,
+    sqrt((arraySum(m2s) + arraySum((w, m) -> w * pow(m - total / weight, 2), weights, means)) / weight) AS stddev,
+    least(greatest(sign(k50) * exp2((abs(k50) - 50000) / 44) * 2 * exp2(1 / 44) / (exp2(1 / 44) + 1), low), high) AS p50,
+    least(greatest(sign(k90) * exp2((abs(k90) - 50000) / 44) * 2 * exp2(1 / 44) / (exp2(1 / 44) + 1), low), high) AS p90,
+    least(greatest(sign(k95) * exp2((abs(k95) - 50000) / 44) * 2 * exp2(1 / 44) / (exp2(1 / 44) + 1), low), high) AS p95,
+    least(greatest(sign(k99) * exp2((abs(k99) - 50000) / 44) * 2 * exp2(1 / 44) / (exp2(1 / 44) + 1), low), high) AS p99,
+    -- Without new events no watermark moves: a window of a silent log counts as closed a minute after its time.
+    toUInt8(all_closed OR toUnixTimestamp64Milli(window_start) + window_ms + 60000
+        + (SELECT allowed_lateness_ms FROM v_active_fold) < toUnixTimestamp64Milli(now64(3, 'UTC'))) AS closed,
+    weight AS weight_sum,
+    newest.1 AS last,
+    newest.2 AS last_at,
+    total * 1000 / window_ms AS sum_per_s,
+    weight * 1000 / window_ms AS events_per_s,
+    a_unit AS unit,
+    parts
+FROM
+(
+    SELECT
+        *,
+        keys[arrayFirstIndex(c -> c >= intDiv(units, 100) * 50 + intDiv(units % 100 * 50 + 99, 100), filled)] AS k50,
+        keys[arrayFirstIndex(c -> c >= intDiv(units, 100) * 90 + intDiv(units % 100 * 90 + 99, 100), filled)] AS k90,
+        keys[arrayFirstIndex(c -> c >= intDiv(units, 100) * 95 + intDiv(units % 100 * 95 + 99, 100), filled)] AS k95,
+        keys[arrayFirstIndex(c -> c >= intDiv(units, 100) * 99 + intDiv(units % 100 * 99 + 99, 100), filled)] AS k99
+    FROM
+    (
+        SELECT
+            *,
+            arraySort(loose_keys) AS keys,
+            arrayCumSum(arraySort((c, k) -> k, loose_counts, loose_keys)) AS filled,
+            filled[-1] AS units
+        FROM
+        (
+            SELECT
+                swarm_id, agent_id, metric, window_ms, window_start,
+                sum(p.events) AS n,
+                sum(p.weight_sum) AS weight,
+                sum(p.sum) AS total,
+                min(p.min) AS low,
+                max(p.max) AS high,
+                groupArray(p.weight_sum) AS weights,
+                groupArray(p.mean) AS means,
+                groupArray(p.m2) AS m2s,
+                groupArrayArray(p.sketch_keys) AS loose_keys,
+                groupArrayArray(p.sketch_counts) AS loose_counts,
+                min(p.closed) AS all_closed,
+                argMax((p.last, p.last_at), p.last_at) AS newest,
+                any(p.unit) AS a_unit,
+                sum(p.parts) AS parts
+            FROM v_day_parts AS p
+            WHERE NOT p.of_swarm
+            GROUP BY swarm_id, agent_id, metric, window_ms, window_start
+        )
+    )
+);
+
+CREATE OR REPLACE VIEW v_swarm_days AS
+SELECT
+    swarm_id, metric, window_ms, window_start,
+    n AS events,
+    total AS sum,
+    low AS min,
+    high AS max,
+    total / weight AS mean,
+    sqrt((arraySum(m2s) + arraySum((w, m) -> w * pow(m - total / weight, 2), weights, means)) / weight) AS stddev,
+    least(greatest(sign(k50) * exp2((abs(k50) - 50000) / 44) * 2 * exp2(1 / 44) / (exp2(1 / 44) + 1), low), high) AS p50,
+    least(greatest(sign(k90) * exp2((abs(k90) - 50000) / 44) * 2 * exp2(1 / 44) / (exp2(1 / 44) + 1), low), high) AS p90,
+    least(greatest(sign(k95) * exp2((abs(k95) - 50000) / 44) * 2 * exp2(1 / 44) / (exp2(1 / 44) + 1), low), high) AS p95,
+    least(greatest(sign(k99) * exp2((abs(k99) - 50000) / 44) * 2 * exp2(1 / 44) / (exp2(1 / 44) + 1), low), high) AS p99,
+    -- Without new events no watermark moves: a window of a silent log counts as closed a minute after its time.
+    toUInt8(all_closed OR toUnixTimestamp64Milli(window_start) + window_ms + 60000
+        + (SELECT allowed_lateness_ms FROM v_active_fold) < toUnixTimestamp64Milli(now64(3, 'UTC'))) AS closed,
+    weight AS weight_sum,
+    newest.1 AS last,
+    newest.2 AS last_at,
+    total * 1000 / window_ms AS sum_per_s,
+    weight * 1000 / window_ms AS events_per_s,
+    a_unit AS unit,
+    parts
+FROM
+(
+    SELECT
+        *,
+        keys[arrayFirstIndex(c -> c >= intDiv(units, 100) * 50 + intDiv(units % 100 * 50 + 99, 100), filled)] AS k50,
+        keys[arrayFirstIndex(c -> c >= intDiv(units, 100) * 90 + intDiv(units % 100 * 90 + 99, 100), filled)] AS k90,
+        keys[arrayFirstIndex(c -> c >= intDiv(units, 100) * 95 + intDiv(units % 100 * 95 + 99, 100), filled)] AS k95,
+        keys[arrayFirstIndex(c -> c >= intDiv(units, 100) * 99 + intDiv(units % 100 * 99 + 99, 100), filled)] AS k99
+    FROM
+    (
+        SELECT
+            *,
+            arraySort(loose_keys) AS keys,
+            arrayCumSum(arraySort((c, k) -> k, loose_counts, loose_keys)) AS filled,
+            filled[-1] AS units
+        FROM
+        (
+            SELECT
+                swarm_id, metric, window_ms, window_start,
+                sum(p.events) AS n,
+                sum(p.weight_sum) AS weight,
+                sum(p.sum) AS total,
+                min(p.min) AS low,
+                max(p.max) AS high,
+                groupArray(p.weight_sum) AS weights,
+                groupArray(p.mean) AS means,
+                groupArray(p.m2) AS m2s,
+                groupArrayArray(p.sketch_keys) AS loose_keys,
+                groupArrayArray(p.sketch_counts) AS loose_counts,
+                min(p.closed) AS all_closed,
+                argMax((p.last, p.last_at), (p.last_at, p.agent_id)) AS newest,
+                any(p.unit) AS a_unit,
+                sum(p.parts) AS parts
+            FROM v_day_parts AS p
+            WHERE p.of_swarm
             GROUP BY swarm_id, metric, window_ms, window_start
         )
     )
