@@ -12,7 +12,7 @@ help:
 	@echo 'make test     all tests, on real servers; TESTS=tests/unit picks some'
 	@echo 'make test-fast   those that start no server (about a minute)'
 	@echo 'make lint     ruff and mypy'
-	@echo 'make bench    events per second, log to final rows; BENCH=ingest|emit picks one'
+	@echo 'make bench    events per second, log to final rows; BENCH=ingest|emit|reads picks one'
 	@echo 'make up|down  start / stop the local stack in the background'
 	@echo 'make clean    remove the environment and caches'
 

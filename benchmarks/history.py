@@ -25,6 +25,7 @@ SESSION_SERIES: Final = 11 * 128  # of the other swarms together
 SESSION_S_MAX: Final = 7_200  # sessions of one swarm start two hours after those of the one before
 WINDOWS_MS: Final = (10_000, 60_000)
 TO_MS: Final = 1_769_904_000_000  # 2026-02-01Z; the month before it is filled
+HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
 EVENTS_PER_TASK: Final = 100_000  # raw events for each task of every swarm
 REWRITES: Final = 3  # of the last hour's windows, as an open window is written at every flush
@@ -83,6 +84,20 @@ def fill(client: Client, plan: Plan, *, say: Callable[[str], None] = lambda text
         client.command(statement, parameters=parameters, settings=_SETTINGS)
 
 
+def write_last_hour_again(client: Client) -> None:
+    """The last hour's rows once more, as workers do at every flush: the same rows, in parts of their own."""
+    from_ms = TO_MS - HOUR_MS
+    for _ in range(REWRITES):
+        for window_ms in WINDOWS_MS:
+            statement, parameters = _windows(window_ms, from_ms, TO_MS)
+            client.command(statement, parameters=parameters, settings=_SETTINGS)
+    client.command(
+        "INSERT INTO metrics SELECT * FROM metrics WHERE timestamp >= fromUnixTimestamp64Milli({from_ms:Int64})",
+        parameters={"from_ms": from_ms},
+        settings=_SETTINGS,
+    )
+
+
 def _steps(plan: Plan) -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "fold", "INSERT INTO folds (fold_version, active, allowed_lateness_ms, note) VALUES (1, 1, 5000, 'bench')", {}
     yield (
@@ -103,9 +118,6 @@ def _steps(plan: Plan) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for window_ms in WINDOWS_MS:
             from_ms = plan.from_ms + day * DAY_MS
             yield f"windows of {window_ms // 1000} s of day {day + 1}", *_windows(window_ms, from_ms, from_ms + DAY_MS)
-    for turn in range(REWRITES):
-        for window_ms in WINDOWS_MS:
-            yield f"rewrite {turn + 1} of the last hour", *_windows(window_ms, TO_MS - 3_600_000, TO_MS)
     yield "anomalies", _sql("anomalies"), {}
     yield (
         "swarms",
@@ -118,7 +130,7 @@ def _steps(plan: Plan) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def _windows(window_ms: int, from_ms: int, to_ms: int) -> tuple[str, dict[str, Any]]:
-    buckets = sketch._BUCKET_OF_CELL.tolist()
+    buckets = sketch.BUCKET_OF_CELL.tolist()
     return _sql("windows"), {"window_ms": window_ms, "from_ms": from_ms, "to_ms": to_ms, "buckets": buckets}
 
 

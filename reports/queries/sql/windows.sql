@@ -6,10 +6,10 @@ WITH
         FROM
         (
             SELECT uniqExact(window_start) AS hours
-            FROM v_rollups
-            WHERE swarm_id IN {swarms:Array(String)}
+            FROM v_hour_parts
+            WHERE of_swarm
+                AND swarm_id IN {swarms:Array(String)}
                 AND metric IN {metrics:Array(String)}
-                AND window_ms = 3600000
                 AND window_start >= toStartOfHour(fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC'))
                 AND window_start < fromUnixTimestamp64Milli({to_ms:Int64})
             GROUP BY swarm_id, metric
@@ -34,7 +34,14 @@ FROM
         AND window_start < fromUnixTimestamp64Milli({to_ms:Int64})
     UNION ALL
     SELECT swarm_id, metric, window_ms, window_start, events, mean, p95
-    FROM v_swarm_rollups
+    FROM v_swarm_hours
+    WHERE swarm_id IN {swarms:Array(String)}
+        AND metric IN {metrics:Array(String)}
+        AND window_start >= fromUnixTimestamp64Milli({from_ms:Int64})
+        AND window_start < fromUnixTimestamp64Milli({to_ms:Int64})
+    UNION ALL
+    SELECT swarm_id, metric, window_ms, window_start, events, mean, p95
+    FROM v_swarm_days
     WHERE swarm_id IN {swarms:Array(String)}
         AND metric IN {metrics:Array(String)}
         AND window_start >= fromUnixTimestamp64Milli({from_ms:Int64})
@@ -42,4 +49,4 @@ FROM
 )
 ORDER BY metric, swarm_id, window_ms, window_start
 -- A worker may be set to windows of an hour or a day itself.
-LIMIT 1 BY swarm_id, metric, window_ms, window_start
+LIMIT 1 BY metric, swarm_id, window_ms, window_start

@@ -1,21 +1,34 @@
 -- What is read from the roll-ups, exactly as if it were read from the rows themselves.
+-- Planning such a query takes longer than running it: so the marks are read directly and not through v_rollup_marks, and
+-- version and lateness are one subquery, which the engine then runs once.
 
 -- Hours and days of windows that changed since their roll-up was begun.
 CREATE OR REPLACE VIEW v_changed_hours AS
-SELECT fold_version, swarm_id, window_ms, hour FROM v_rollup_marks WHERE source = 'windows' AND NOT clean;
+SELECT fold_version, swarm_id, max(m.window_ms) AS window_ms, hour
+FROM rollup_marks AS m
+WHERE source = 'windows'
+GROUP BY fold_version, swarm_id, hour
+HAVING max(m.rolled_at) <= max(m.stored_at) + toIntervalSecond(120) AND max(m.stored_at) > toDateTime64(0, 3, 'UTC');
 
 CREATE OR REPLACE VIEW v_changed_days AS
 SELECT fold_version, swarm_id, toStartOfDay(hour) AS day
-FROM v_rollup_marks
+FROM rollup_marks
 WHERE source = 'windows'
 GROUP BY fold_version, swarm_id, day
 HAVING max(day_rolled_at) <= max(stored_at) + toIntervalSecond(120);
+
+CREATE OR REPLACE VIEW v_changed_metric_hours AS
+SELECT swarm_id, hour
+FROM rollup_marks
+WHERE source = 'metrics'
+GROUP BY swarm_id, hour
+HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120);
 
 -- Metric events by the hour.
 CREATE OR REPLACE VIEW v_metric_hours AS
 SELECT swarm_id, agent_id, metric, hour, events, weight_sum, sum, first_at, last_at, unit, provenances, topic
 FROM metric_hours FINAL
-WHERE (swarm_id, hour) NOT IN (SELECT swarm_id, hour FROM v_rollup_marks WHERE source = 'metrics' AND NOT clean)
+WHERE (swarm_id, hour) NOT IN (SELECT swarm_id, hour FROM v_changed_metric_hours)
 UNION ALL
 SELECT
     swarm_id, agent_id, metric, toStartOfHour(timestamp) AS hour, count() AS events, sum(e.weight) AS weight_sum,
@@ -23,7 +36,7 @@ SELECT
     arraySort(groupUniqArray(e.provenance)) AS provenances, topic
 FROM metrics AS e FINAL
 WHERE (swarm_id, toStartOfHour(timestamp)) IN
-    (SELECT swarm_id, hour FROM v_rollup_marks WHERE source = 'metrics' AND NOT clean)
+    (SELECT swarm_id, hour FROM v_changed_metric_hours)
 GROUP BY swarm_id, agent_id, metric, topic, hour;
 
 -- What v_hours adds up: roll-ups that still stand, and the windows of every hour that changed.
@@ -32,7 +45,7 @@ SELECT
     swarm_id, agent_id, metric, of_swarm, window_ms, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
     sketch_keys, sketch_counts, last, last_at, unit, parts
 FROM window_rollups FINAL
-WHERE fold_version = (SELECT fold_version FROM v_active_fold)
+WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
     AND window_ms = 3600000
     AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, hour FROM v_changed_hours)
 UNION ALL
@@ -42,7 +55,7 @@ SELECT
     events, weight_sum, sum, min, max, mean, m2, closed, sketch_keys, sketch_counts, last, last_at, unit,
     toUInt64(1) AS parts
 FROM windows AS w FINAL
-WHERE fold_version = (SELECT fold_version FROM v_active_fold)
+WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
     AND (fold_version, swarm_id, w.window_ms, toStartOfHour(w.window_start)) IN (SELECT * FROM v_changed_hours)
     AND toUnixTimestamp64Milli(w.window_start) % w.window_ms = 0;
 
@@ -52,7 +65,7 @@ SELECT
     swarm_id, agent_id, metric, of_swarm, window_ms, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
     sketch_keys, sketch_counts, last, last_at, unit, parts
 FROM window_rollups FINAL
-WHERE fold_version = (SELECT fold_version FROM v_active_fold)
+WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
     AND window_ms = 86400000
     AND (fold_version, swarm_id, window_start) NOT IN (SELECT * FROM v_changed_days)
 UNION ALL
@@ -62,7 +75,7 @@ SELECT
     events, weight_sum, sum, min, max, mean, m2, closed, sketch_keys, sketch_counts, last, last_at, unit, parts
 FROM v_hour_parts AS h
 WHERE (swarm_id, toStartOfDay(h.window_start)) IN
-    (SELECT swarm_id, day FROM v_changed_days WHERE fold_version = (SELECT fold_version FROM v_active_fold));
+    (SELECT swarm_id, day FROM v_changed_days WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1);
 
 -- One row a swarm, agent, metric and hour; the columns are those of v_windows.
 CREATE OR REPLACE VIEW v_hours AS
@@ -80,7 +93,7 @@ SELECT
     least(greatest(sign(k99) * exp2((abs(k99) - 50000) / 44) * 2 * exp2(1 / 44) / (exp2(1 / 44) + 1), low), high) AS p99,
     -- Without new events no watermark moves: a window of a silent log counts as closed a minute after its time.
     toUInt8(all_closed OR toUnixTimestamp64Milli(window_start) + window_ms + 60000
-        + (SELECT allowed_lateness_ms FROM v_active_fold) < toUnixTimestamp64Milli(now64(3, 'UTC'))) AS closed,
+        + (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).2 < toUnixTimestamp64Milli(now64(3, 'UTC'))) AS closed,
     weight AS weight_sum,
     newest.1 AS last,
     newest.2 AS last_at,
@@ -144,7 +157,7 @@ SELECT
     least(greatest(sign(k99) * exp2((abs(k99) - 50000) / 44) * 2 * exp2(1 / 44) / (exp2(1 / 44) + 1), low), high) AS p99,
     -- Without new events no watermark moves: a window of a silent log counts as closed a minute after its time.
     toUInt8(all_closed OR toUnixTimestamp64Milli(window_start) + window_ms + 60000
-        + (SELECT allowed_lateness_ms FROM v_active_fold) < toUnixTimestamp64Milli(now64(3, 'UTC'))) AS closed,
+        + (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).2 < toUnixTimestamp64Milli(now64(3, 'UTC'))) AS closed,
     weight AS weight_sum,
     newest.1 AS last,
     newest.2 AS last_at,
@@ -208,7 +221,7 @@ SELECT
     least(greatest(sign(k99) * exp2((abs(k99) - 50000) / 44) * 2 * exp2(1 / 44) / (exp2(1 / 44) + 1), low), high) AS p99,
     -- Without new events no watermark moves: a window of a silent log counts as closed a minute after its time.
     toUInt8(all_closed OR toUnixTimestamp64Milli(window_start) + window_ms + 60000
-        + (SELECT allowed_lateness_ms FROM v_active_fold) < toUnixTimestamp64Milli(now64(3, 'UTC'))) AS closed,
+        + (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).2 < toUnixTimestamp64Milli(now64(3, 'UTC'))) AS closed,
     weight AS weight_sum,
     newest.1 AS last,
     newest.2 AS last_at,
@@ -271,7 +284,7 @@ SELECT
     least(greatest(sign(k99) * exp2((abs(k99) - 50000) / 44) * 2 * exp2(1 / 44) / (exp2(1 / 44) + 1), low), high) AS p99,
     -- Without new events no watermark moves: a window of a silent log counts as closed a minute after its time.
     toUInt8(all_closed OR toUnixTimestamp64Milli(window_start) + window_ms + 60000
-        + (SELECT allowed_lateness_ms FROM v_active_fold) < toUnixTimestamp64Milli(now64(3, 'UTC'))) AS closed,
+        + (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).2 < toUnixTimestamp64Milli(now64(3, 'UTC'))) AS closed,
     weight AS weight_sum,
     newest.1 AS last,
     newest.2 AS last_at,
