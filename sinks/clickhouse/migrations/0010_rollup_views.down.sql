@@ -7,3 +7,4 @@ DROP VIEW IF EXISTS v_hour_parts;
 DROP VIEW IF EXISTS v_metric_hours;
 DROP VIEW IF EXISTS v_changed_days;
 DROP VIEW IF EXISTS v_changed_hours;
+DROP VIEW IF EXISTS v_changed_metric_hours;
