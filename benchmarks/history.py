@@ -123,8 +123,8 @@ def _steps(plan: Plan) -> Iterator[tuple[str, str, dict[str, Any]]]:
         "swarms",
         "INSERT INTO swarms SELECT concat('swarm-', leftPad(toString(number), 2, '0')), '', "
         "fromUnixTimestamp64Milli({from_ms:Int64}), NULL, 'running', map('topology', 'mesh'), "
-        "fromUnixTimestamp64Milli({from_ms:Int64}), 'history-activities', 'swarm.activities', number % 4, number, number "
-        f"FROM numbers({SWARMS})",
+        "fromUnixTimestamp64Milli({from_ms:Int64}), 'history-activities', 'swarm.activities', number % 4, number, "
+        f"number FROM numbers({SWARMS})",
         {"from_ms": plan.from_ms},
     )
 

@@ -3,10 +3,10 @@
     make bench BENCH=reads        python -m benchmarks.reads [--events N] [--data DIR] [--repeats N]
 
 Starts its own ClickHouse on loopback and fills it with the month of 12 swarms of `benchmarks/history.py` (about 10
-minutes and 4 GB for 100 M events); with --data the directory is kept and filled only once. Then it waits until everything is
-rolled up, writes the last hour again, so that one hour has changed as in a running system, and asks each question
-over HTTP. Warm: asked again and again. Cold: marks and caches of the engine dropped, and the files' pages out of the
-system's cache, before each time. Rows and bytes are the engine's own counts.
+minutes and 4 GB for 100 M events); with --data the directory is kept and filled only once. Then it waits until
+everything is rolled up, writes the last hour again, so that one hour has changed as in a running system, and asks each
+question over HTTP. Warm: asked again and again. Cold: marks and caches of the engine dropped, and the files' pages out
+of the system's cache, before each time. Rows and bytes are the engine's own counts, CPU is the engine's process.
 """
 
 from __future__ import annotations
@@ -117,13 +117,14 @@ def compare(client: Client, swarm_ids: list[str]) -> None:
 def wait_for_rollups(client: Client) -> None:
     """Until every hour and day is rolled up."""
     deadline = time.monotonic() + ROLLUP_TIMEOUT_S
-    while (
-        client.command("SELECT count() FROM v_rollup_marks WHERE NOT clean")
-        or client.command("SELECT count() FROM v_changed_days")
+    while client.command("SELECT count() FROM v_rollup_marks WHERE NOT clean") or client.command(
+        "SELECT count() FROM v_changed_days"
     ):
         if time.monotonic() > deadline:
-            raise SystemExit("the roll-ups are not complete: " + str(client.query(
-                "SELECT view, status, exception FROM system.view_refreshes").result_rows))
+            raise SystemExit(
+                "the roll-ups are not complete: "
+                + str(client.query("SELECT view, status, exception FROM system.view_refreshes").result_rows)
+            )
         time.sleep(2)
 
 
@@ -140,7 +141,10 @@ def run(data: Path, plan: Plan, repeats: int) -> None:
         print(f"rolled up after {time.perf_counter() - started:.0f} s")
         write_last_hour_again(client)
         stored = client.command("SELECT count() FROM metrics")
-        print(f"{stored:,} rows in metrics; warm: {repeats} times, cold: {COLD_REPEATS} times; load {os.getloadavg()[0]:.1f}")
+        print(
+            f"{stored:,} rows in metrics; warm: {repeats} times, cold: {COLD_REPEATS} times; "
+            f"load {os.getloadavg()[0]:.1f}"
+        )
         print(HEADER)
         for question in QUESTIONS:
             print(measure(server, client, question.sql, repeats).line(question.name), flush=True)

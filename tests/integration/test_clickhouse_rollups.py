@@ -176,7 +176,8 @@ def test_a_roll_up_begun_within_two_minutes_of_an_insert_is_not_trusted(client: 
         client.command("TRUNCATE TABLE rollup_marks")
         client.command(
             "INSERT INTO rollup_marks (source, fold_version, swarm_id, hour, window_ms, stored_at, rolled_at) SELECT "
-            f"'windows', 1, 's1', toDateTime('2026-03-01 12:00:00', 'UTC'), 60000, now64(3) - 3600 AS stored, stored + {age_s}"
+            "'windows', 1, 's1', toDateTime('2026-03-01 12:00:00', 'UTC'), 60000, "
+            f"now64(3) - 3600 AS stored, stored + {age_s}"
         )
         assert changed_hours(client) == hours, age_s
 

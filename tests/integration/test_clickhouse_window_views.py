@@ -27,6 +27,7 @@ from tests.support.window_parts import PERCENTILES, Part, assert_matches, origin
 
 pytestmark = pytest.mark.integration
 
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     with migrated_database() as configured:

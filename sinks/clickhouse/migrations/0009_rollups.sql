@@ -88,7 +88,7 @@ PARTITION BY toYYYYMM(window_start)
 ORDER BY (swarm_id, metric, window_ms, of_swarm, window_start, agent_id, fold_version)
 -- A row is a kilobyte or two: granules of the usual 8,192 rows would read 12 MB for one series.
 SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1
-COMMENT 'Windows rolled up by hour and day, one row a series or swarm and hour or day; read through v_rollups and v_swarm_rollups.';
+COMMENT 'Windows rolled up by hour and day, one row a series or swarm and hour or day; read through v_hours and v_days.';
 
 -- The marks of each insert. max(window_ms) over sizes that divide an hour: the fewest rows that add up to one.
 CREATE MATERIALIZED VIEW IF NOT EXISTS mark_windows TO rollup_marks AS
