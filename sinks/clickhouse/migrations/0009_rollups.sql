@@ -100,12 +100,14 @@ SELECT
     max(if(3600000 % w.window_ms = 0, w.window_ms, 0)) AS window_ms,
     now64(3, 'UTC') AS stored_at
 FROM windows AS w
-GROUP BY fold_version, swarm_id, hour;
+GROUP BY fold_version, swarm_id, hour
+COMMENT 'Marks the hours of every insert into windows.';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS mark_metrics TO rollup_marks AS
 SELECT 'metrics' AS source, toUInt16(0) AS fold_version, swarm_id, toStartOfHour(timestamp) AS hour, now64(3, 'UTC') AS stored_at
 FROM metrics
-GROUP BY swarm_id, hour;
+GROUP BY swarm_id, hour
+COMMENT 'Marks the hours of every insert into metrics.';
 
 -- What was stored before there were marks.
 INSERT INTO rollup_marks (source, fold_version, swarm_id, hour, window_ms, stored_at)
@@ -155,7 +157,8 @@ FROM
     WHERE (swarm_id, toStartOfHour(timestamp)) IN
         (SELECT swarm_id, hour FROM v_rollup_marks WHERE source = 'metrics' AND due ORDER BY hour DESC LIMIT 1000)
     GROUP BY swarm_id, agent_id, metric, topic, hour
-);
+)
+COMMENT 'Rolls up hours of metric events that have become quiet.';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS roll_window_hours REFRESH EVERY 1 MINUTE APPEND TO window_rollups AS
 SELECT * EXCEPT (sketch, newest, weights, means, m2s),
@@ -195,7 +198,8 @@ FROM
         -- Of sliding windows those that follow each other: every event is in exactly one.
         AND toUnixTimestamp64Milli(p.window_start) % p.window_ms = 0
     GROUP BY swarm_id, agent_id, metric, fold_version, of_swarm, window_start
-);
+)
+COMMENT 'Rolls up hours of windows that have become quiet.';
 
 -- Days from their hours, once all of these are rolled up.
 CREATE MATERIALIZED VIEW IF NOT EXISTS roll_window_days REFRESH EVERY 1 MINUTE APPEND TO window_rollups AS
@@ -235,7 +239,8 @@ FROM
             HAVING min(clean) AND max(day_rolled_at) <= max(stored_at) + toIntervalSecond(120)
             ORDER BY day DESC LIMIT 1000)
     GROUP BY swarm_id, agent_id, metric, fold_version, of_swarm, window_start
-);
+)
+COMMENT 'Rolls up days whose hours are all rolled up.';
 
 -- A roll-up counts when all of its rows are there: one that broke off half-way never does, and is made again.
 CREATE MATERIALIZED VIEW IF NOT EXISTS mark_rollups REFRESH EVERY 1 MINUTE APPEND TO rollup_marks AS
@@ -252,4 +257,5 @@ SELECT 'metrics', 0, swarm_id, hour, as_of, toDateTime64(0, 3, 'UTC')
 FROM metric_hours AS r
 WHERE as_of > now64(3, 'UTC') - toIntervalHour(1)
 GROUP BY swarm_id, hour, as_of
-HAVING count() = any(r.series);
+HAVING count() = any(r.series)
+COMMENT 'Marks the hours and days whose roll-up is complete.';

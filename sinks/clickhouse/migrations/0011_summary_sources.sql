@@ -13,7 +13,8 @@ COMMENT 'Swarms whose spending is counted from model calls; read through v_spend
 CREATE MATERIALIZED VIEW IF NOT EXISTS mark_measured_calls TO measured_calls AS
 SELECT DISTINCT swarm_id
 FROM activities
-WHERE kind = 'model_call' AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost_usd IS NOT NULL);
+WHERE kind = 'model_call' AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost_usd IS NOT NULL)
+COMMENT 'Notes the swarms of every insert of measured model calls.';
 
 -- What was stored before.
 INSERT INTO measured_calls (swarm_id)
