@@ -52,7 +52,7 @@ def build_report(
 ) -> Report:
     """Asks every question once, then computes. Raises UnknownSwarmError when a swarm has no rows.
 
-    `with_charts=False` saves a second or two where nobody will look at them.
+    `with_charts=False` saves a second or two where nobody will look at them; their windows are not asked for either.
     """
     swarm_ids, time = config.swarms, config.time
     queries: dict[str, Query] = {}
@@ -72,7 +72,7 @@ def build_report(
     costs = keep(reader.cost_by_model(swarm_ids, time))
     agents = keep(reader.agents(swarm_ids, time))
     lines = _line_metrics(anomalies)
-    windows = keep(reader.windows(swarm_ids, lines, time))
+    windows = keep(reader.windows(swarm_ids, lines, time)) if with_charts else ()
     data = ComparisonInput(
         tasks, keep(reader.calls(swarm_ids, time)), keep(reader.agent_metrics(swarm_ids, time)), queries
     )

@@ -32,7 +32,7 @@ _CELLS: Final = 1 << _CELL_BITS
 _MIDPOINTS = 1.0 + (np.arange(_CELLS) + 0.5) / _CELLS
 _BOUNDS = 2.0 ** (np.arange(1, BUCKETS_PER_OCTAVE) / BUCKETS_PER_OCTAVE)
 # Mantissa cell -> bucket within the octave. No midpoint lies within a rounding error of a bound (tested).
-_BUCKET_OF_CELL: Final[npt.NDArray[np.int32]] = np.searchsorted(_BOUNDS, _MIDPOINTS, side="right").astype(np.int32)
+BUCKET_OF_CELL: Final[npt.NDArray[np.int32]] = np.searchsorted(_BOUNDS, _MIDPOINTS, side="right").astype(np.int32)
 _HALF_BUCKET: Final = 2.0 * GAMMA / (GAMMA + 1.0)  # lower bound -> value with equal relative error to both bounds
 
 
@@ -41,7 +41,7 @@ def keys_of(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
     bits = np.ascontiguousarray(values, dtype=np.float64).view(np.int64)
     exponent = ((bits >> 52) & 0x7FF).astype(np.int32)
     cell = ((bits >> (52 - _CELL_BITS)) & (_CELLS - 1)).astype(np.int32)
-    keys = (exponent - 1023) * BUCKETS_PER_OCTAVE + _BUCKET_OF_CELL[cell] + KEY_OFFSET
+    keys = (exponent - 1023) * BUCKETS_PER_OCTAVE + BUCKET_OF_CELL[cell] + KEY_OFFSET
     keys = np.where(bits < 0, -keys, keys)
     return np.where(exponent == 0, 0, keys).astype(np.int32)
 

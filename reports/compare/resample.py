@@ -24,7 +24,8 @@ DRAWS: Final = 10_000  # Monte-Carlo error of a 2.5 % tail is then 0.16 percenta
 SEED: Final = 20_261_120  # any constant: the same rows must give the same report
 EXACT_UNITS_MAX: Final = 2_000  # above it a multinomial row costs more than it is worth
 CHUNK_WEIGHTS: Final = 4_000_000  # 32 MB of float64 at a time; smaller products are slower
-CACHED_WEIGHTS_MAX: Final = 6_000_000  # 48 MB: 10,000 draws of 600 units, shared by all pairs of a benchmark
+CACHED_WEIGHTS_MAX: Final = 20_000_000  # 20 MB as bytes: 10,000 draws of 2,000 units, shared by all pairs
+WIDE_WEIGHTS_MAX: Final = 6_000_000  # up to here they are kept as floats, 48 MB: nothing is widened again
 
 # Poisson(1) in 256ths for the counts 0..5; mean exactly 1 and variance exactly 1 (a test recounts it).
 POISSON_BYTES: Final = (94, 94, 49, 13, 5, 1)
@@ -63,16 +64,20 @@ def _chunks(make: Maker, n: int, part: int, *, draws: int, seed: int) -> Iterato
     if n < 1 or draws < 1:
         raise ValueError(f"a resample needs at least one unit and one draw, got n={n} draws={draws}")
     if n * draws <= CACHED_WEIGHTS_MAX:
-        yield _cached(make, n, part, draws, seed)
+        precision = _precision(n)
+        yield from (chunk.astype(precision, copy=False) for chunk in _cached(make, n, part, draws, seed))
         return
     yield from _generate(make, n, part, draws, seed)
 
 
 @lru_cache(maxsize=8)
-def _cached(make: Maker, n: int, part: int, draws: int, seed: int) -> Weights:
-    weights = np.concatenate(list(_generate(make, n, part, draws, seed)))
-    weights.flags.writeable = False
-    return weights
+def _cached(make: Maker, n: int, part: int, draws: int, seed: int) -> tuple[npt.NDArray[Any], ...]:
+    """Large ones as bytes: they are small counts, and to widen them is several times faster than to make them."""
+    chunks = _generate(make, n, part, draws, seed)
+    kept = tuple(chunk if n * draws <= WIDE_WEIGHTS_MAX else chunk.astype(np.uint8) for chunk in chunks)
+    for chunk in kept:
+        chunk.flags.writeable = False
+    return kept
 
 
 def _generate(make: Maker, n: int, part: int, draws: int, seed: int) -> Iterator[Weights]:

@@ -92,7 +92,7 @@ def test_every_column_of_every_table_says_what_it_means(client: Client) -> None:
     silent = client.query(
         "SELECT c.table, c.name FROM system.columns AS c INNER JOIN system.tables AS t "
         "ON c.database = t.database AND c.table = t.name "
-        "WHERE c.database = currentDatabase() AND t.engine != 'View' AND length(c.comment) < 5"
+        "WHERE c.database = currentDatabase() AND t.engine NOT LIKE '%View' AND length(c.comment) < 5"
     ).result_rows
     assert silent == []
 

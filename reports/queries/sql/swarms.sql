@@ -1,4 +1,8 @@
 -- What each swarm left behind: when, how many agents, activities and metric events.
+-- Whole hours of events are read from their sums, the events of an hour that the time range cuts one by one.
+WITH
+    toStartOfHour(fromUnixTimestamp64Milli({from_ms:Int64} + 3599999, 'UTC')) AS first_hour,
+    toStartOfHour(fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')) AS end_hour
 SELECT
     swarm_id,
     toUnixTimestamp64Milli(min(first_at)) AS first_ms,
@@ -24,6 +28,18 @@ FROM
     SELECT
         swarm_id,
         agent_id,
+        min(h.first_at) AS first_at,
+        max(h.last_at) AS last_at,
+        0 AS activities,
+        sum(h.events) AS metric_events
+    FROM v_metric_hours AS h
+    WHERE swarm_id IN {swarms:Array(String)}
+        AND hour >= first_hour AND hour < end_hour
+    GROUP BY swarm_id, agent_id
+    UNION ALL
+    SELECT
+        swarm_id,
+        agent_id,
         min(timestamp) AS first_at,
         max(timestamp) AS last_at,
         0 AS activities,
@@ -32,6 +48,7 @@ FROM
     WHERE swarm_id IN {swarms:Array(String)}
         AND timestamp >= fromUnixTimestamp64Milli({from_ms:Int64})
         AND timestamp < fromUnixTimestamp64Milli({to_ms:Int64})
+        AND (timestamp < first_hour OR timestamp >= end_hour)
     GROUP BY swarm_id, agent_id
 )
 GROUP BY swarm_id

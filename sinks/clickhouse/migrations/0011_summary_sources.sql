@@ -1,15 +1,39 @@
--- A swarm whose model calls carry cache tokens alone has measured calls: its tasks would count them a second time.
+-- The summaries from what is small: metric events counted by the hour, and a list of the swarms whose model calls are
+-- measured, where every question about one swarm read the model calls of all of them. A swarm whose calls carry cache
+-- tokens alone has measured calls too: its tasks would count them a second time.
+
+CREATE TABLE IF NOT EXISTS measured_calls
+(
+    swarm_id LowCardinality(String) COMMENT 'Swarm with a model call whose tokens or cost were measured.'
+)
+ENGINE = ReplacingMergeTree
+ORDER BY swarm_id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+COMMENT 'Swarms whose spending is counted from model calls; read through v_spending.';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS mark_measured_calls TO measured_calls AS
+SELECT DISTINCT swarm_id
+FROM activities
+WHERE kind = 'model_call' AND (input_tokens IS NOT NULL OR cache_read_tokens IS NOT NULL
+    OR cache_write_5m_tokens IS NOT NULL OR cache_write_1h_tokens IS NOT NULL
+    OR output_tokens IS NOT NULL OR cost_usd IS NOT NULL)
+COMMENT 'Notes the swarms of every insert of measured model calls.';
+
+-- What was stored before.
+INSERT INTO measured_calls (swarm_id)
+SELECT DISTINCT swarm_id
+FROM activities
+WHERE kind = 'model_call' AND (input_tokens IS NOT NULL OR cache_read_tokens IS NOT NULL
+    OR cache_write_5m_tokens IS NOT NULL OR cache_write_1h_tokens IS NOT NULL
+    OR output_tokens IS NOT NULL OR cost_usd IS NOT NULL);
+
 CREATE OR REPLACE VIEW v_spending AS
 SELECT
     swarm_id, agent_id, run_id, kind, activity_id, started_at, model, provider,
     input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens,
     cost_usd, cost_provenance
 FROM v_activities
-WHERE (kind = 'model_call' OR (kind = 'task' AND swarm_id NOT IN (
-        SELECT swarm_id FROM activities
-        WHERE kind = 'model_call' AND (input_tokens IS NOT NULL OR cache_read_tokens IS NOT NULL
-            OR cache_write_5m_tokens IS NOT NULL OR cache_write_1h_tokens IS NOT NULL
-            OR output_tokens IS NOT NULL OR cost_usd IS NOT NULL))))
+WHERE (kind = 'model_call' OR (kind = 'task' AND swarm_id NOT IN (SELECT swarm_id FROM measured_calls)))
     AND (input_tokens IS NOT NULL OR cache_read_tokens IS NOT NULL OR cache_write_5m_tokens IS NOT NULL
         OR cache_write_1h_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost_usd IS NOT NULL);
 
@@ -63,18 +87,14 @@ FROM
     (
         SELECT
             *,
-            kind = 'model_call' OR (kind = 'task' AND swarm_id NOT IN (
-                SELECT swarm_id FROM activities
-                WHERE kind = 'model_call' AND (input_tokens IS NOT NULL OR cache_read_tokens IS NOT NULL
-                    OR cache_write_5m_tokens IS NOT NULL OR cache_write_1h_tokens IS NOT NULL
-                    OR output_tokens IS NOT NULL OR cost_usd IS NOT NULL))) AS spends
+            kind = 'model_call' OR (kind = 'task' AND swarm_id NOT IN (SELECT swarm_id FROM measured_calls)) AS spends
         FROM v_activities
     ) AS v
     UNION ALL
     SELECT
-        swarm_id, agent_id, '', '', min(timestamp), max(timestamp), 0, 0, 0, 0, 0, 0, 0, 0,
-        NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, count(), 0
-    FROM v_metrics
+        swarm_id, agent_id, '', '', min(h.first_at), max(h.last_at), 0, 0, 0, 0, 0, 0, 0, 0,
+        NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, sum(h.events), 0
+    FROM v_metric_hours AS h
     GROUP BY swarm_id, agent_id
     UNION ALL
     SELECT

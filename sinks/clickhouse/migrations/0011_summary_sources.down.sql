@@ -1,4 +1,3 @@
--- Back to the views of 0007.
 CREATE OR REPLACE VIEW v_spending AS
 SELECT
     swarm_id, agent_id, run_id, kind, activity_id, started_at, model, provider,
@@ -80,3 +79,6 @@ FROM
     FROM v_anomalies
 ) AS r
 GROUP BY swarm_id, agent_id;
+
+DROP VIEW IF EXISTS mark_measured_calls;
+DROP TABLE IF EXISTS measured_calls;

@@ -1,0 +1,10 @@
+DROP VIEW IF EXISTS mark_rollups;
+DROP VIEW IF EXISTS roll_window_days;
+DROP VIEW IF EXISTS roll_window_hours;
+DROP VIEW IF EXISTS roll_metric_hours;
+DROP VIEW IF EXISTS v_rollup_marks;
+DROP VIEW IF EXISTS mark_metrics;
+DROP VIEW IF EXISTS mark_windows;
+DROP TABLE IF EXISTS window_rollups;
+DROP TABLE IF EXISTS metric_hours;
+DROP TABLE IF EXISTS rollup_marks;

@@ -1,0 +1,10 @@
+DROP VIEW IF EXISTS v_swarm_days;
+DROP VIEW IF EXISTS v_days;
+DROP VIEW IF EXISTS v_swarm_hours;
+DROP VIEW IF EXISTS v_hours;
+DROP VIEW IF EXISTS v_day_parts;
+DROP VIEW IF EXISTS v_hour_parts;
+DROP VIEW IF EXISTS v_metric_hours;
+DROP VIEW IF EXISTS v_changed_days;
+DROP VIEW IF EXISTS v_changed_hours;
+DROP VIEW IF EXISTS v_changed_metric_hours;
