@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.workload import Record
@@ -77,6 +78,12 @@ class Stack:
         """Creates the topics."""
         asyncio.run(_create_topics(self.bootstrap, names, partitions))
 
+    def ends(self, topics: Iterable[str], *, partitions: int) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> offset the next record will get."""
+        places = [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
+        found = asyncio.run(_ends(self.bootstrap, places))
+        return {(place.topic, place.partition): end for place, end in found.items()}
+
     def fill(self, records: Iterable[Record], topic: str = "swarm.metrics") -> int:
         """Puts the records into the topic; returns their bytes."""
         return asyncio.run(_fill(self.bootstrap, records, topic))
@@ -127,6 +134,11 @@ class Questions:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of the answer."""
         return [tuple(row) for row in self._client.query(sql).result_rows]
+
+    def column(self, sql: str) -> np.ndarray:
+        """The first column of the answer, of numbers."""
+        columns = self._client.query(sql, column_oriented=True).result_columns
+        return np.array(columns[0] if columns else [], dtype=np.int64)
 
     def number(self, sql: str) -> int:
         """The first number of the answer; 0 for none."""
@@ -187,6 +199,15 @@ async def _create_topics(bootstrap: str, names: Iterable[str], partitions: int) 
         await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config) for name in names])
     finally:
         await admin.close()
+
+
+async def _ends(bootstrap: str, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
+    await consumer.start()
+    try:
+        return dict(await consumer.end_offsets(places))
+    finally:
+        await consumer.stop()
 
 
 async def _fill(bootstrap: str, records: Iterable[Record], topic: str) -> int:
