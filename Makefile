@@ -12,7 +12,7 @@ help:
 	@echo 'make test     all tests, on real servers; TESTS=tests/unit picks some'
 	@echo 'make test-fast   those that start no server (about a minute)'
 	@echo 'make lint     ruff and mypy'
-	@echo 'make bench    events per second, log to final rows; BENCH=ingest|emit picks one'
+	@echo 'make bench    events per second beside other engines; BENCH=emit|freshness|recovery|scale|storage|all measures more'
 	@echo 'make up|down  start / stop the local stack in the background'
 	@echo 'make clean    remove the environment and caches'
 
@@ -51,8 +51,16 @@ format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+# The engines we are measured beside need other versions of some packages, so they live in an environment of their own.
+PEERS := .venv-bench
+$(PEERS)/.peers: benchmarks/peers/requirements.txt | $(VENV)/bin/python
+	@echo 'installing the peers of the ingest benchmark into $(PEERS) ...'
+	@$(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
+	@touch $@
+
 BENCH ?= ingest
-bench: $(VENV)/.dev
+bench: $(VENV)/.dev $(if $(filter ingest all,$(BENCH)),$(PEERS)/.peers)
 	@$(BIN)/python -m benchmarks.$(BENCH) $(BENCH_FLAGS)
 
 up: $(VENV)/.app
@@ -62,4 +70,4 @@ down: $(VENV)/.app
 	@$(MURMUR) down
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis murmur-demo
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis murmur-demo

@@ -10,22 +10,20 @@ reads swarm.anomalies. All share one clock. The client's batch age is in the fig
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from aiokafka import AIOKafkaConsumer
 
 from benchmarks import machine
 from benchmarks.group import members_when_stable
+from benchmarks.observers import ANOMALIES_TOPIC, POLL_EVERY_S, AnomalyReader, RowPoller
 from benchmarks.results import Table, publish, spread, verdict
 from benchmarks.stack import TOPICS, Questions, Stack, add_arguments, of_system, running, until, worker
 from benchmarks.usage import Watch
@@ -34,9 +32,7 @@ ROOT = Path(__file__).parents[1]
 RATE_PER_S = 50_000
 SECONDS = 60.0
 PARTITIONS = 4
-POLL_EVERY_S = 0.05
 ROW_BUDGET_MS, ANOMALY_BUDGET_MS = 2_000, 1_000
-ANOMALIES_TOPIC = "swarm.anomalies"
 LATE_ANOMALIES_S = 20.0  # a window, its lateness and a flush after the last event
 
 
@@ -52,60 +48,6 @@ class Fresh(NamedTuple):
     reported: list[float]  # from the append of the record that decided to the anomaly record
     probes: int
     cpu_s: dict[str, float]
-
-
-class RowPoller(threading.Thread):
-    """Asks how many rows each partition has, and notes when the answer came."""
-
-    def __init__(self, ask: Questions) -> None:
-        super().__init__(daemon=True)
-        self._ask = ask
-        self.over = threading.Event()
-        self.at_ms: list[float] = []
-        self.took_ms: list[float] = []
-        self.counts: list[dict[int, int]] = []
-
-    def run(self) -> None:
-        last = False
-        while not last:
-            last = self.over.wait(POLL_EVERY_S)  # asks once more when it is over, so that every row is dated
-            asked_ms = time.time_ns() / 1e6
-            found = self._ask.rows("SELECT partition, count() FROM metrics GROUP BY partition")
-            self.at_ms.append(time.time_ns() / 1e6)
-            self.took_ms.append(self.at_ms[-1] - asked_ms)
-            self.counts.append({int(p): int(n) for p, n in found})
-
-    def delays_ms(self, partition: int, stamps_ms: np.ndarray) -> np.ndarray:
-        """From stamp to the first answer that counted the row, for the partition's events in log order."""
-        seen = np.array([c.get(partition, 0) for c in self.counts])
-        return np.array(self.at_ms)[np.searchsorted(seen, np.arange(len(stamps_ms)), side="right")] - stamps_ms
-
-
-class AnomalyReader(threading.Thread):
-    """Reads swarm.anomalies and notes when each record came."""
-
-    def __init__(self, bootstrap: str) -> None:
-        super().__init__(daemon=True)
-        self._address = bootstrap
-        self.over = threading.Event()
-        self.ready = threading.Event()
-        self.found: list[tuple[float, dict[str, Any]]] = []
-
-    def run(self) -> None:
-        asyncio.run(self._read())
-
-    async def _read(self) -> None:
-        consumer = AIOKafkaConsumer(
-            ANOMALIES_TOPIC, bootstrap_servers=self._address, group_id=None, auto_offset_reset="earliest"
-        )
-        await consumer.start()
-        self.ready.set()
-        try:
-            while not self.over.is_set():
-                for batch in (await consumer.getmany(timeout_ms=100)).values():
-                    self.found += [(time.time_ns() / 1e6, json.loads(r.value)) for r in batch]
-        finally:
-            await consumer.stop()
 
 
 def measure(stack: Stack, rate: int, seconds: float) -> Fresh:

@@ -76,7 +76,7 @@ class Stack:
 
     def create_topics(self, names: Iterable[str] = TOPICS, *, partitions: int) -> None:
         """Creates the topics."""
-        asyncio.run(_create_topics(self.bootstrap, names, partitions))
+        create_topics(self.bootstrap, names, partitions=partitions)
 
     def ends(self, topics: Iterable[str], *, partitions: int) -> dict[tuple[str, int], int]:
         """(topic, partition) -> offset the next record will get."""
@@ -90,23 +90,33 @@ class Stack:
 
 
 @contextmanager
-def running(kind: str) -> Iterator[Stack]:
-    """Broker and ClickHouse for the block; ends the program with the reason where Apache Kafka cannot run."""
-    with ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="murmur-bench-")))
-        broker: EmbeddedBroker | ApacheKafka
-        if kind == "kafka":
+def broker_of(kind: str) -> Iterator[EmbeddedBroker | ApacheKafka]:
+    """A broker for the block; ends the program with the reason where Apache Kafka cannot run."""
+    if kind == "kafka":
+        with ExitStack() as stack:
             try:
-                broker = stack.enter_context(apache_kafka())
+                node = stack.enter_context(apache_kafka())
             except pytest.skip.Exception as reason:
                 raise SystemExit(str(reason)) from None
-        else:
-            broker = EmbeddedBroker().start()
-            stack.callback(broker.stop)
+            yield node
+        return
+    broker = EmbeddedBroker().start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+@contextmanager
+def running(kind: str) -> Iterator[Stack]:
+    """Broker and ClickHouse for the block, under a temporary home."""
+    with tempfile.TemporaryDirectory(prefix="murmur-bench-") as directory, broker_of(kind) as broker:
+        home = Path(directory)
         clickhouse = EmbeddedClickHouse(home / "clickhouse" / "data")
-        stack.callback(clickhouse.stop)
-        clickhouse.start()
-        yield Stack(kind, broker, clickhouse, home)
+        try:
+            yield Stack(kind, broker, clickhouse.start(), home)
+        finally:
+            clickhouse.stop()
 
 
 @contextmanager
@@ -142,7 +152,8 @@ class Questions:
 
     def number(self, sql: str) -> int:
         """The first number of the answer; 0 for none."""
-        return int(self._client.query(sql).first_row[0] or 0)
+        rows = self.rows(sql)
+        return int(rows[0][0] or 0) if rows else 0
 
     def command(self, sql: str) -> None:
         self._client.command(sql)
@@ -188,6 +199,11 @@ def add_arguments(parser: argparse.ArgumentParser, *, runs: int) -> None:
     parser.add_argument("--broker", choices=BROKERS, default="embedded")
     parser.add_argument("--runs", type=int, default=runs, help="repetitions; the spread is printed")
     parser.add_argument("--write", action="store_true", help="save the figures and refresh docs/benchmarks.md")
+
+
+def create_topics(bootstrap: str, names: Iterable[str], *, partitions: int) -> None:
+    """Creates the topics with the retention of ours."""
+    asyncio.run(_create_topics(bootstrap, names, partitions))
 
 
 async def _create_topics(bootstrap: str, names: Iterable[str], partitions: int) -> None:

@@ -107,7 +107,7 @@ def main() -> None:
         with running(arguments.broker) as stack:
             runs.append(store(stack, arguments.sessions))
     publish(
-        "storage",
+        f"storage-{arguments.broker}",
         machine=facts,
         stated={"broker": arguments.broker, "runs": arguments.runs, "data": "real Claude Code transcripts"},
         runs=runs,
