@@ -72,7 +72,7 @@ def cost_table(steps: list[Step]) -> Table:
 
 def memory_table(steps: list[Step]) -> Table:
     """Memory and snapshot bytes a series, at the largest number of series."""
-    most = max(s.agents for s in steps)
+    most = max(s.agents for s in steps if s.curve == "series")
     runs = [s.run for s in steps if s.agents == most and s.curve == "series"]
     series = most * len(METRICS)
     grown = [(r.worker_peak_rss_bytes - r.worker_ready_rss_bytes) / series for r in runs]
