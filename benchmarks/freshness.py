@@ -57,7 +57,8 @@ def measure(stack: Stack, rate: int, seconds: float) -> Fresh:
     with Questions(settings) as ask, Questions(settings) as asked_later, worker(settings) as process:
         members_when_stable(settings, process)
         poller, reader = RowPoller(ask), AnomalyReader(stack.bootstrap)
-        reader.start()
+        for thread in (poller, reader):
+            thread.start()
         reader.ready.wait(30)
         command = [sys.executable, "-m", "benchmarks.paced", "--bootstrap", stack.bootstrap]
         command += ["--rate", str(rate), "--seconds", str(seconds)]
@@ -65,11 +66,11 @@ def measure(stack: Stack, rate: int, seconds: float) -> Fresh:
         try:
             assert publisher.stdout is not None
             live_from_ms = json.loads(publisher.stdout.readline())["live_from_ms"]
-            poller.start()
             with Watch({"worker": of_system(process), **stack.processes()}) as watch:
                 said = json.loads(publisher.stdout.readline())
                 live = f"SELECT count() FROM metrics WHERE timestamp >= fromUnixTimestamp64Milli({live_from_ms})"
-                until(lambda: asked_later.number(live) >= said["sent"], "every event is a row", process, every_s=0.2)
+                arriving = said["sent"] - said["dropped"]
+                until(lambda: asked_later.number(live) >= arriving, "every event is a row", process, every_s=0.2)
             _until_reported(reader, said["faults"])
         finally:
             publisher.kill()

@@ -23,7 +23,7 @@ from benchmarks.workload import EVENTS_PER_BATCH, FORMS, Workload
 
 PARTITIONS = 4
 EVENTS = {"columns": 4_000_000, "array": 2_000_000, "single": 400_000}
-PEER_EVENTS = {"columns": 4_000_000, "array": 400_000, "single": 200_000}  # the first of the same: peers take longer
+PEER_EVENTS = 200_000  # the first of the same: 20 s of event time for single events, so that windows close
 BUDGET_PER_S = {"columns": 1_000_000, "array": 400_000, "single": 100_000}
 OURS = "Murmuration"
 
@@ -50,28 +50,38 @@ class Turn(NamedTuple):
         return self.done.per_s
 
 
-def prepare(stack: Stack, form: str, events: int) -> dict[str, int]:
-    """Fills the form's topics; returns topic -> events."""
+class Filled(NamedTuple):
+    """The topics of one form. The peers' one holds the first of the same records: slower engines take longer."""
+
+    log: str
+    events: int
+    share: str
+    share_events: int
+
+
+def prepare(stack: Stack, form: str, events: int, share_events: int) -> Filled:
+    """Fills the form's topics."""
     load = Workload(form, PARTITIONS)
-    filled = {f"{form}.{TOPICS[0]}": events, f"{form}.peers": min(events, PEER_EVENTS[form])}
-    stack.create_topics([*filled, f"{form}.{TOPICS[1]}"], partitions=PARTITIONS)
-    for topic, count in filled.items():
-        stack.fill(load.records(count), topic)
+    filled = Filled(f"{form}.{TOPICS[0]}", events, f"{form}.peers", min(events, share_events))
+    stack.create_topics([filled.log, f"{form}.{TOPICS[1]}", filled.share], partitions=PARTITIONS)
+    stack.fill(load.records(events), filled.log)
+    if form != "columns":  # which no peer but the roof reads
+        stack.fill(load.records(filled.share_events), filled.share)
     return filled
 
 
-def take_turns(stack: Stack, form: str, filled: dict[str, int], number: int, peers: Sequence[Peer]) -> list[Turn]:
+def take_turns(stack: Stack, form: str, filled: Filled, number: int, peers: Sequence[Peer]) -> list[Turn]:
     """Every contestant once."""
-    log, share = filled
     turns: list[Turn] = []
     for contestant in (None, *peers) if number % 2 == 0 else (*reversed(peers), None):
         if contestant is None:
             settings = stack.fresh(topic_prefix=f"{form}.", partitions=PARTITIONS)
-            turns.append(Turn(form, number, OURS, ours=measure(stack, settings, filled[log])))
+            turns.append(Turn(form, number, OURS, ours=measure(stack, settings, filled.events)))
         elif form in contestant.forms:
-            topic = log if contestant.module == "bare" else share
+            whole = contestant.module == "bare"
+            topic, events = (filled.log, filled.events) if whole else (filled.share, filled.share_events)
             try:
-                done = run(contestant, stack, topic=topic, form=form, events=filled[topic])
+                done = run(contestant, stack, topic=topic, form=form, events=events)
                 turns.append(Turn(form, number, contestant.name, peer=done))
             except PeerError as error:
                 turns.append(Turn(form, number, contestant.name, error=str(error)))
@@ -152,6 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, help="events a form; default: " + str(EVENTS))
     parser.add_argument("--forms", default=",".join(FORMS))
+    parser.add_argument("--peer-events", type=int, default=PEER_EVENTS, help="of them, read by the slower peers")
     parser.add_argument("--no-peers", action="store_true", help="only ours and the roof")
     add_arguments(parser, runs=3)
     arguments = parser.parse_args()
@@ -161,7 +172,7 @@ def main() -> None:
     with running(arguments.broker) as stack:
         forms = arguments.forms.split(",")
         events = {f: -(-(arguments.events or EVENTS[f]) // EVENTS_PER_BATCH) * EVENTS_PER_BATCH for f in forms}
-        filled = {form: prepare(stack, form, events[form]) for form in forms}
+        filled = {form: prepare(stack, form, events[form], arguments.peer_events) for form in forms}
         for number in range(arguments.runs):
             for form in forms:
                 turns += take_turns(stack, form, filled[form], number, peers)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -92,6 +94,8 @@ class Stack:
 @contextmanager
 def broker_of(kind: str) -> Iterator[EmbeddedBroker | ApacheKafka]:
     """A broker for the block; ends the program with the reason where Apache Kafka cannot run."""
+    # Told to end, the program must leave its blocks, or what it started would outlive it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     if kind == "kafka":
         with ExitStack() as stack:
             try:
