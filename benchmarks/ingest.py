@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from benchmarks import machine
 from benchmarks.ours import OurRun, measure
-from benchmarks.peer import PEERS, Peer, PeerError, PeerRun, run
+from benchmarks.peer import PEERS, Peer, PeerError, PeerRun, run, versions
 from benchmarks.results import MIB, Table, publish, spread, verdict
 from benchmarks.stack import TOPICS, Stack, add_arguments, running
 from benchmarks.workload import EVENTS_PER_BATCH, FORMS, Workload
@@ -95,31 +95,43 @@ def take_turns(stack: Stack, form: str, filled: Filled, number: int, peers: Sequ
 def peers_table(form: str, turns: Sequence[Turn]) -> Table:
     """Everybody's events per second, and ours divided by theirs in the same run."""
     mine = [t for t in turns if t.form == form]
-    ours = {t.number: t.per_s for t in mine if t.ours}
+    ours = {t.number: t.ours for t in mine if t.ours}
     rows = []
     for name, does in ((OURS, "windows 10s and 60s, percentiles, scores, raw and window rows in ClickHouse"), *_told()):
         found = [t for t in mine if t.contestant == name]
         done = [t for t in found if not t.error]
         if found and not done:
-            rows.append([name, "", f"did not run: {found[0].error}", "", "", "", does])
+            rows.append([name, "", f"did not run: {found[0].error}", "", "", "", "", does])
         if not done:
             continue
+        if len(done) < len(found):
+            does += f"; void in {len(found) - len(done)} of {len(found)} runs"
         each = [t.done for t in done]
-        cpu = [(e.worker_cpu_s if isinstance(e, OurRun) else e.cpu_s) * 1e6 / e.events for e in each]
+        cpu = [_cpu(e) for e in each]
         rss = [(e.worker_peak_rss_bytes if isinstance(e, OurRun) else e.peak_rss_bytes) / MIB for e in each]
         rows.append(
             [
                 name,
                 f"{each[0].events:,}",
                 spread(t.per_s for t in done),
-                "" if name == OURS else spread((ours[t.number] / t.per_s for t in done), ".2f"),
+                "" if name == OURS else spread((ours[t.number].per_s / t.per_s for t in done), ".2f"),
                 spread(cpu, ".1f"),
+                "" if name == OURS else spread((_cpu(t.done) / _cpu(ours[t.number]) for t in done), ".2f"),
                 spread(rss),
                 does,
             ]
         )
-    head = ["", "events", "events/s", "ours / theirs", "CPU s a million", "peak RSS MiB", "does"]
-    return Table(f"{form}: events per second", head, rows)
+    head = ["", "events", "events/s", "ours / theirs", "CPU s a million", "their CPU / ours"]
+    head += ["peak RSS MiB", "does"]
+    note = (
+        "CPU is that of the process that computes: our worker, the peer. ClickHouse's share stands in the last table."
+    )
+    return Table(f"{form}: events per second", head, rows, note)
+
+
+def _cpu(done: OurRun | PeerRun) -> float:
+    """CPU seconds of the process that computes, a million events."""
+    return (done.worker_cpu_s if isinstance(done, OurRun) else done.cpu_s) * 1e6 / done.events
 
 
 def _told() -> list[tuple[str, str]]:
@@ -184,6 +196,7 @@ def main() -> None:
             "runs": arguments.runs,
             "partitions": PARTITIONS,
             "seed": Workload("").seed,
+            "peers": versions(),
         },
         runs=turns,
         tables=[*(peers_table(form, turns) for form in forms), ours_table(turns)],

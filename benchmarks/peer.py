@@ -20,6 +20,7 @@ from benchmarks.usage import Watch
 
 ROOT = Path(__file__).parents[1]
 PEERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+REQUIREMENTS = Path(__file__).parent / "peers" / "requirements.txt"
 WITHIN_S = 1_800.0
 
 
@@ -66,6 +67,12 @@ class PeerRun(NamedTuple):
 
 class PeerError(Exception):
     """A peer that did not run; the reason in one line."""
+
+
+def versions() -> str:
+    """The pinned versions of the peers that have an environment of their own."""
+    pins = dict(line.split("==") for line in REQUIREMENTS.read_text().splitlines() if "==" in line)
+    return ", ".join(f"{name} {pins[name]}" for name in ("quixstreams", "bytewax", "confluent-kafka"))
 
 
 def absent(peer: Peer) -> str:

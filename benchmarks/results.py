@@ -70,11 +70,11 @@ def publish(
         "machine": machine,
         "stated": stated,
         "tables": [asdict(t) for t in tables],
-        "runs": runs,
+        "runs": _named(runs),
     }
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{name}.json"
-    path.write_text(json.dumps(document, indent=1, default=_plain) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     from tests.support.docs import DOCS, refreshed  # here: the documentation asks this module for its tables
 
     (DOCS / "benchmarks.md").write_text(refreshed("benchmarks.md", "figures"), encoding="utf-8")
@@ -109,7 +109,12 @@ def page_part() -> str:
     return "\n".join(parts) or "No figures were saved yet.\n"
 
 
-def _plain(value: Any) -> Any:
+def _named(value: Any) -> Any:
+    """Named tuples as objects, so that a saved run says what its numbers are."""
     if hasattr(value, "_asdict"):
-        return value._asdict()
-    return asdict(value)
+        return {name: _named(part) for name, part in value._asdict().items()}
+    if isinstance(value, list | tuple):
+        return [_named(part) for part in value]
+    if isinstance(value, dict):
+        return {name: _named(part) for name, part in value.items()}
+    return value

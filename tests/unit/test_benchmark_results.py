@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pytest
 
+from benchmarks import results
 from benchmarks.results import Table, headline, spread, verdict
 from benchmarks.workload import EVENTS_PER_BATCH, FORMS, METRICS, Workload
 from models.codecs import RawRecord, decode_metrics
+from tests.support import docs
 
 EVENTS = 4 * EVENTS_PER_BATCH
 
@@ -57,6 +62,27 @@ def test_a_table_shows_the_same_cells_in_the_terminal_and_on_the_page() -> None:
     table = Table("Title", ["a", "b"], [["1", "x|y"]], "Note.")
     assert table.text() == "\nTitle\na  b\n1  x|y\nNote."
     assert table.markdown() == "**Title**\n\n| a | b |\n| --- | --- |\n| 1 | x\\|y |\n\nNote.\n"
+
+
+def test_a_saved_run_names_its_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Run(NamedTuple):
+        events: int
+        parts: list[float]
+
+    class Turn(NamedTuple):
+        run: Run
+
+    monkeypatch.setattr(results, "FOLDER", tmp_path / "benchmarks" / "results")
+    monkeypatch.setattr(docs, "DOCS", tmp_path)
+    (tmp_path / "benchmarks.md").write_text("<!-- figures: here -->\n<!-- /figures -->\n")
+    machine = dict.fromkeys(
+        ("date", "commit", "processor", "cores", "memory_gib", "system", "python", "versions", "load_at_start"), "x"
+    )
+    table = Table("Title", ["a"], [["1"]])
+    results.publish("b", machine=machine, stated={}, runs=[Turn(Run(2, [0.5]))], tables=[table], write=True)
+    saved = json.loads((tmp_path / "benchmarks" / "results" / "b.json").read_text())
+    assert saved["runs"] == [{"run": {"events": 2, "parts": [0.5]}}]
+    assert table.markdown() in (tmp_path / "benchmarks.md").read_text()
 
 
 def test_a_headline_states_load_commit_and_seed() -> None:
