@@ -169,8 +169,12 @@ class Questions:
         """Events counted by the final rows of the 10 s windows."""
         return self.number("SELECT sum(events) FROM windows FINAL WHERE window_ms = 10000")
 
+    def shown(self) -> int:
+        """Events as a reader sees them: rows written again after a crash count once."""
+        return self.number("SELECT count() FROM v_metrics")
+
     def all_there(self, events: int) -> bool:
-        """Whether every event is in a raw row and in a window's row."""
+        """Whether every event is in a raw row and in a window's row; for runs in which nothing is written twice."""
         return self.raw_events() >= events and self.window_events() >= events
 
     def table_bytes(self, table: str) -> int:
