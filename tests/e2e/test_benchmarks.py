@@ -25,7 +25,7 @@ def run(name: str, *flags: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", "--runs", "1", *flags],
         cwd=ROOT,
-        env=os.environ | {"MURMUR_SESSION_TIMEOUT_MS": "6000"},
+        env=os.environ | {"MURMUR_SESSION_TIMEOUT_MS": "6000", "MURMUR_SNAPSHOT_INTERVAL_MS": "1000"},
         capture_output=True,
         text=True,
         timeout=WITHIN_S,
