@@ -14,7 +14,7 @@ help:
 	@echo 'make simulate SEED=1 STEPS=20000   schedules of faults in a simulated installation'
 	@echo 'make chaos SECONDS=60 SEED=1 BROKER=embedded|kafka   faults on real servers; CHAOS=soak picks some'
 	@echo 'make lint     ruff and mypy'
-	@echo 'make bench    events per second, log to final rows; BENCH=ingest|emit|reads|replay picks one'
+	@echo 'make bench    events per second beside other engines; BENCH=emit|freshness|recovery|scale|storage|reads|replay|all'
 	@echo 'make up|down  start / stop the local stack in the background'
 	@echo 'make clean    remove the environment and caches'
 
@@ -43,7 +43,7 @@ test: $(VENV)/.dev
 # The simulation plays fewer of its random schedules here; `make test` plays all.
 FAST := not (integration or e2e or browser or kafka or slow)
 test-fast: $(VENV)/.dev
-	@MURMUR_SIM_EXAMPLES=10 $(BIN)/python -m pytest $(TESTS) -m '$(FAST)' $(PYTEST_FLAGS)
+	@MURMUR_SIM_STEPS=400 $(BIN)/python -m pytest $(TESTS) -m '$(FAST)' $(PYTEST_FLAGS)
 
 SEED ?= 1
 STEPS ?= 20000
@@ -68,8 +68,16 @@ format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+# The engines we are measured beside need other versions of some packages, so they live in an environment of their own.
+PEERS := .venv-bench
+$(PEERS)/.peers: benchmarks/peers/requirements.txt | $(VENV)/bin/python
+	@echo 'installing the peers of the ingest benchmark into $(PEERS) ...'
+	@$(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
+	@touch $@
+
 BENCH ?= ingest
-bench: $(VENV)/.dev
+bench: $(VENV)/.dev $(if $(filter ingest all,$(BENCH)),$(PEERS)/.peers)
 	@$(BIN)/python -m benchmarks.$(BENCH) $(BENCH_FLAGS)
 
 up: $(VENV)/.app
@@ -79,4 +87,4 @@ down: $(VENV)/.app
 	@$(MURMUR) down
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis murmur-demo
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis murmur-demo

@@ -1,211 +1,207 @@
-"""Events per second from the log to final rows, for the three wire forms, beside bare consumption as the roof.
+"""Events per second from the log to final rows, for the three wire forms, beside peers on the same records.
 
-    make bench BENCH=ingest        python -m benchmarks.ingest [--events N] [--forms columns,array,single]
+    make bench BENCH=ingest        python -m benchmarks.ingest [--events N] [--forms columns,array,single] [--runs N]
 
-Starts its own broker, ClickHouse and worker on loopback. The log is filled first; then the worker starts, and the
-clock runs from its first folded record to the moment ClickHouse counts every event in `v_metrics` (asked over HTTP,
-not taken from a counter of the worker). Roof: the same records read by aiokafka and decoded, nothing else.
+The log is filled first. Ours: from the moment the worker has its partitions to the moment ClickHouse counts every event
+in raw and in window rows. Peers: from their first record to their last event, in their own process, in memory. In each
+run every contestant has its turn, and every other run in the opposite order.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
-import subprocess
-import sys
-import tempfile
-import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import psutil
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from benchmarks import machine
-from benchmarks.workload import FORMS, records
-from models.codecs import RawRecord, decode_metrics
-from models.settings import Settings, environment_of
-from sinks.clickhouse.client import connect
-from tests.support.brokers import EmbeddedBroker, acreate_topics
-from tests.support.clickhouse import EmbeddedClickHouse
+from benchmarks.ours import OurRun, measure
+from benchmarks.peer import PEERS, Peer, PeerError, PeerRun, run, versions
+from benchmarks.results import MIB, Table, publish, spread, verdict
+from benchmarks.stack import TOPICS, Stack, add_arguments, running
+from benchmarks.workload import COLUMNAR_FORMS, EVENTS_PER_BATCH, FORMS, Workload
 
 PARTITIONS = 4
-SEED = 7
 EVENTS = {"columns": 4_000_000, "mixed": 4_000_000, "array": 2_000_000, "single": 400_000}
-TIMEOUT_S = 600.0
+PEER_EVENTS = 200_000  # the first of the same: 20 s of event time for single events, so that windows close
+BUDGET_PER_S = {"columns": 1_000_000, "mixed": 1_000_000, "array": 400_000, "single": 100_000}
+OURS = "Murmuration"
 
 
-@dataclass
-class Figures:
-    """One row of the table."""
+class Turn(NamedTuple):
+    """What one contestant did in one run; `error` says why it did nothing."""
 
     form: str
+    number: int
+    contestant: str
+    ours: OurRun | None = None
+    peer: PeerRun | None = None
+    error: str = ""
+
+    @property
+    def done(self) -> OurRun | PeerRun:
+        """The run; only of a turn without error."""
+        done = self.ours or self.peer
+        assert done is not None
+        return done
+
+    @property
+    def per_s(self) -> float:
+        return self.done.per_s
+
+
+class Filled(NamedTuple):
+    """The topics of one form. The peers' one holds the first of the same records: slower engines take longer."""
+
+    log: str
     events: int
-    seconds: float
-    worker_cpu_s: float
-    worker_rss_bytes: int
-    clickhouse_cpu_s: float
-    broker_cpu_s: float
-    window_rows: int
-    disk_bytes: int
-    roof_per_s: float
+    share: str
+    share_events: int
 
-    def line(self) -> str:
-        rate = self.events / self.seconds
-        return (
-            f"{self.form:8} {self.events:>10,} {self.seconds:>8.2f} {rate:>12,.0f} {self.roof_per_s:>12,.0f} "
-            f"{rate / self.roof_per_s:>6.2f} {self.worker_cpu_s:>8.2f} {self.clickhouse_cpu_s:>8.2f} "
-            f"{self.broker_cpu_s:>8.2f} {self.worker_rss_bytes / 2**20:>8.0f} {self.window_rows:>9,} "
-            f"{self.disk_bytes / self.events:>7.1f}"
+
+def prepare(stack: Stack, form: str, events: int, share_events: int) -> Filled:
+    """Fills the form's topics."""
+    load = Workload(form, PARTITIONS)
+    filled = Filled(f"{form}.{TOPICS[0]}", events, f"{form}.peers", min(events, share_events))
+    stack.create_topics([filled.log, f"{form}.{TOPICS[1]}", filled.share], partitions=PARTITIONS)
+    stack.fill(load.records(events), filled.log)
+    if form not in COLUMNAR_FORMS:  # which no peer but the roof reads
+        stack.fill(load.records(filled.share_events), filled.share)
+    return filled
+
+
+def take_turns(stack: Stack, form: str, filled: Filled, number: int, peers: Sequence[Peer]) -> list[Turn]:
+    """Every contestant once."""
+    turns: list[Turn] = []
+    for contestant in (None, *peers) if number % 2 == 0 else (*reversed(peers), None):
+        if contestant is None:
+            settings = stack.fresh(topic_prefix=f"{form}.", partitions=PARTITIONS)
+            turns.append(Turn(form, number, OURS, ours=measure(stack, settings, filled.events)))
+        elif form in contestant.forms:
+            whole = contestant.module == "bare"
+            topic, events = (filled.log, filled.events) if whole else (filled.share, filled.share_events)
+            try:
+                done = run(contestant, stack, topic=topic, form=form, events=events)
+                turns.append(Turn(form, number, contestant.name, peer=done))
+            except PeerError as error:
+                turns.append(Turn(form, number, contestant.name, error=str(error)))
+        else:
+            continue
+        last = turns[-1]
+        print(f"run {number + 1} {form}: {last.contestant} {last.error or f'{last.per_s:,.0f} events/s'}", flush=True)
+    return turns
+
+
+def peers_table(form: str, turns: Sequence[Turn]) -> Table:
+    """Everybody's events per second, and ours divided by theirs in the same run."""
+    mine = [t for t in turns if t.form == form]
+    ours = {t.number: t.ours for t in mine if t.ours}
+    rows = []
+    for name, does in ((OURS, "windows 10s and 60s, percentiles, scores, raw and window rows in ClickHouse"), *_told()):
+        found = [t for t in mine if t.contestant == name]
+        done = [t for t in found if not t.error]
+        if found and not done:
+            rows.append([name, "", f"did not run: {found[0].error}", "", "", "", "", does])
+        if not done:
+            continue
+        if len(done) < len(found):
+            does += f"; void in {len(found) - len(done)} of {len(found)} runs"
+        each = [t.done for t in done]
+        cpu = [_cpu(e) for e in each]
+        rss = [(e.worker_peak_rss_bytes if isinstance(e, OurRun) else e.peak_rss_bytes) / MIB for e in each]
+        rows.append(
+            [
+                name,
+                f"{each[0].events:,}",
+                spread(t.per_s for t in done),
+                "" if name == OURS else spread((ours[t.number].per_s / t.per_s for t in done), ".2f"),
+                spread(cpu, ".1f"),
+                "" if name == OURS else spread((_cpu(t.done) / _cpu(ours[t.number]) for t in done), ".2f"),
+                spread(rss),
+                does,
+            ]
         )
-
-
-HEADER = (
-    f"{'form':8} {'events':>10} {'wall s':>8} {'events/s':>12} {'roof/s':>12} {'ratio':>6} {'work cpu':>8} "
-    f"{'ch cpu':>8} {'brok cpu':>8} {'RSS MiB':>8} {'windows':>9} {'B/event':>7}"
-)
-
-
-async def measure(form: str, events: int, home: Path) -> Figures:
-    """One form, on fresh servers."""
-    broker = EmbeddedBroker().start()
-    clickhouse = EmbeddedClickHouse(home / "clickhouse" / "data")
-    try:
-        clickhouse.start()
-        settings = clickhouse.settings.model_copy(
-            update={"kafka_bootstrap": broker.bootstrap, "home": home, "partitions": PARTITIONS}
-        )
-        _migrate(settings)
-        await acreate_topics(broker.bootstrap, ["swarm.metrics", "swarm.activities"], partitions=PARTITIONS)
-        await _fill(broker.bootstrap, form, events)
-        roof = await _roof(broker.bootstrap, events)
-        return await asyncio.to_thread(_run_worker, settings, form, events, roof, broker, clickhouse)
-    finally:
-        clickhouse.stop()
-        broker.stop()
-
-
-async def _fill(bootstrap: str, form: str, events: int) -> None:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, linger_ms=20, max_batch_size=1 << 20, max_request_size=1 << 23
+    head = ["", "events", "events/s", "ours / theirs", "CPU s a million", "their CPU / ours"]
+    head += ["peak RSS MiB", "does"]
+    note = (
+        "CPU is that of the process that computes: our worker, the peer. ClickHouse's share stands in the last table."
     )
-    await producer.start()
-    try:
-        for partition, headers, value in records(form, events, partitions=PARTITIONS, seed=SEED):
-            await producer.send("swarm.metrics", value, partition=partition, headers=headers)
-        await producer.flush()
-    finally:
-        await producer.stop()
+    return Table(f"{form}: events per second", head, rows, note)
 
 
-async def _roof(bootstrap: str, events: int) -> float:
-    """Events per second of bare consumption and decoding in one process."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=None, max_partition_fetch_bytes=4 << 20, enable_auto_commit=False
-    )
-    await consumer.start()
-    try:
-        places = [TopicPartition("swarm.metrics", p) for p in range(PARTITIONS)]
-        consumer.assign(places)
-        for place in places:
-            consumer.seek(place, 0)
-        seen, started = 0, time.perf_counter()
-        while seen < events:
-            for batch in (await consumer.getmany(timeout_ms=1000, max_records=2_000)).values():
-                seen += decode_metrics([RawRecord(r.offset, r.timestamp, r.headers, r.value) for r in batch]).n
-        return events / (time.perf_counter() - started)
-    finally:
-        await consumer.stop()
+def _cpu(done: OurRun | PeerRun) -> float:
+    """CPU seconds of the process that computes, a million events."""
+    return (done.worker_cpu_s if isinstance(done, OurRun) else done.cpu_s) * 1e6 / done.events
 
 
-def _run_worker(
-    settings: Settings, form: str, events: int, roof: float, broker: EmbeddedBroker, clickhouse: EmbeddedClickHouse
-) -> Figures:
-    client = connect(settings)
-    with (settings.home / "worker.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streams.worker"],
-            env=os.environ | environment_of(settings),
-            stdout=log,
-            stderr=log,
+def _told() -> list[tuple[str, str]]:
+    return [(p.name, p.does) for p in PEERS]
+
+
+def ours_table(turns: Sequence[Turn]) -> Table:
+    """Where our CPU, memory and bytes go."""
+    rows = []
+    for form in FORMS:
+        runs = [t.ours for t in turns if t.form == form and t.ours]
+        if not runs:
+            continue
+
+        def million(name: str, runs: list[OurRun] = runs) -> str:
+            return spread((getattr(r, name) * 1e6 / r.events for r in runs), ".2f")
+
+        def mib(name: str, runs: list[OurRun] = runs) -> str:
+            return spread((getattr(r, name) / MIB for r in runs), ".0f")
+
+        rows.append(
+            [
+                form,
+                verdict(statistics.median(r.per_s for r in runs), BUDGET_PER_S[form], at_least=True),
+                *(million(f"{part}_cpu_s") for part in ("worker", "clickhouse", "broker")),
+                *(mib(f"{part}_peak_rss_bytes") for part in ("worker", "clickhouse", "broker")),
+                f"{runs[-1].window_rows:,}",
+                spread((r.metrics_bytes / r.events for r in runs), ".1f"),
+                f"{runs[-1].snapshot_bytes:,}",
+                spread(r.lag_records_at_end for r in runs),
+            ]
         )
-    try:
-        watched = psutil.Process(process.pid)
-        assert broker.process is not None
-        assert clickhouse.process is not None
-        others = [psutil.Process(p.pid) for p in (clickhouse.process, broker.process)]
-        started, cpu = _wait_for_first_row(client, watched, others)
-        peak = 0
-        deadline = time.perf_counter() + TIMEOUT_S
-        while _count(client, "SELECT count() FROM metrics") < events:
-            peak = max(peak, watched.memory_info().rss)
-            if time.perf_counter() > deadline or process.poll() is not None:
-                raise RuntimeError((settings.home / "worker.log").read_text()[-2000:])
-            time.sleep(0.1)
-        while _count(client, "SELECT sum(events) FROM windows FINAL WHERE window_ms = 10000") < events:
-            time.sleep(0.1)
-        seconds = time.perf_counter() - started
-        spent = [_cpu(p) - before for p, before in zip([watched, *others], cpu, strict=True)]
-        assert _count(client, "SELECT count() FROM v_metrics") == events
-        return Figures(
-            form=form,
-            events=events,
-            seconds=seconds,
-            worker_cpu_s=spent[0],
-            worker_rss_bytes=peak,
-            clickhouse_cpu_s=spent[1],
-            broker_cpu_s=spent[2],
-            window_rows=_count(client, "SELECT count() FROM windows FINAL"),
-            disk_bytes=_count(client, "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = 'metrics'"),
-            roof_per_s=roof,
-        )
-    finally:
-        process.terminate()
-        process.wait(15)
-        client.close()
-
-
-def _wait_for_first_row(
-    client: Any, watched: psutil.Process, others: list[psutil.Process]
-) -> tuple[float, list[float]]:
-    """Joining the group is not ingestion: the clock starts when the worker's CPU begins to burn on records."""
-    status = Path(watched.environ()["MURMUR_HOME"]) / "run" / "worker-1.status.json"
-    while not status.exists() or b'"ready":true' not in status.read_bytes():
-        time.sleep(0.01)
-    return time.perf_counter(), [_cpu(p) for p in (watched, *others)]
-
-
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
-
-
-def _count(client: Any, sql: str) -> int:
-    return int(client.query(sql).first_row[0] or 0)
-
-
-def _migrate(settings: Settings) -> None:
-    from sinks.clickhouse import migrate
-
-    migrate.migrate(settings)
+    head = ["form", "budget events/s", *(f"{p} CPU s a million" for p in ("worker", "ClickHouse", "broker"))]
+    head += [f"{p} peak RSS MiB" for p in ("worker", "ClickHouse", "broker")]
+    head += ["window rows", "raw bytes an event, unmerged", "snapshot bytes", "lag in records at the end"]
+    return Table("Ours in parts", head, rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, help="events a form; default: " + str(EVENTS))
     parser.add_argument("--forms", default=",".join(FORMS))
+    parser.add_argument("--peer-events", type=int, default=PEER_EVENTS, help="of them, read by the slower peers")
+    parser.add_argument("--no-peers", action="store_true", help="only ours and the roof")
+    add_arguments(parser, runs=3)
     arguments = parser.parse_args()
-    print(machine.describe())
-    print(
-        f"seed {SEED}, {PARTITIONS} partitions, windows 10s and 60s with sketches, River scores, embedded broker + chDB"
+    peers = [p for p in PEERS if not arguments.no_peers or p.module == "bare"]
+    facts = machine.facts()
+    turns: list[Turn] = []
+    with running(arguments.broker) as stack:
+        forms = arguments.forms.split(",")
+        events = {f: -(-(arguments.events or EVENTS[f]) // EVENTS_PER_BATCH) * EVENTS_PER_BATCH for f in forms}
+        filled = {form: prepare(stack, form, events[form], arguments.peer_events) for form in forms}
+        for number in range(arguments.runs):
+            for form in forms:
+                turns += take_turns(stack, form, filled[form], number, peers)
+    publish(
+        f"ingest-{arguments.broker}",
+        machine=facts,
+        stated={
+            "broker": arguments.broker,
+            "runs": arguments.runs,
+            "partitions": PARTITIONS,
+            "seed": Workload("").seed,
+            "peers": versions(),
+        },
+        runs=turns,
+        tables=[*(peers_table(form, turns) for form in forms), ours_table(turns)],
+        write=arguments.write,
     )
-    print(HEADER)
-    for form in arguments.forms.split(","):
-        with tempfile.TemporaryDirectory(prefix="murmur-bench-") as home:
-            figures = asyncio.run(measure(form, arguments.events or EVENTS[form], Path(home)))
-        print(figures.line(), flush=True)
 
 
 if __name__ == "__main__":

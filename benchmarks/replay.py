@@ -15,28 +15,24 @@ import os
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 
 from benchmarks import machine
-from benchmarks.ingest import PARTITIONS, SEED, _fill
+from benchmarks.stack import running, worker
+from benchmarks.workload import Workload
 from models.settings import Settings, environment_of
-from sinks.clickhouse import migrate
 from sinks.clickhouse.client import connect
 from streams.snapshot_directory import DirectorySnapshots
 from streams.snapshot_topic import TopicSnapshots
 from streams.snapshots import SnapshotStore, decode
 from streams.topics import ensure_topics
-from tests.support.brokers import EmbeddedBroker
-from tests.support.clickhouse import EmbeddedClickHouse
 from tests.support.produce import await_committed
-from tests.support.workers import worker
 
 EVENTS = 1_000_000
+PARTITIONS = 4
 ROUNDS = 5  # of saving and reading a snapshot; the best counts
 HEADER = f"{'command':24} {'events':>10} {'wall s':>8} {'cpu s':>8} {'ch cpu s':>8} {'RSS MiB':>8} {'events/cpu s':>13}"
 COMMANDS = (
@@ -45,33 +41,23 @@ COMMANDS = (
 )
 
 
-def measure(events: int, home: Path) -> None:
+def measure(load: Workload, events: int) -> None:
     """Prints a line for each command and each store."""
-    broker = EmbeddedBroker().start()
-    clickhouse = EmbeddedClickHouse(home / "clickhouse" / "data")
-    try:
-        clickhouse.start()
-        settings = clickhouse.settings.model_copy(
-            update={"kafka_bootstrap": broker.bootstrap, "home": home, "partitions": PARTITIONS}
-        )
-        migrate.migrate(settings)
+    with running("embedded") as stack:
+        settings = stack.fresh(partitions=PARTITIONS)
         with_topic = settings.model_copy(update={"snapshot_store": "kafka"})
         asyncio.run(ensure_topics(with_topic))
-        asyncio.run(_fill(broker.bootstrap, "columns", events))
+        stack.fill(load.records(events))
         with worker(settings) as process:
             await_committed(settings, process)
             process.terminate()
         client = connect(settings)
         assert client.query("SELECT count() FROM v_metrics").first_row[0] == events
         client.close()
-        assert clickhouse.process is not None
         print(HEADER)
         for name, arguments in COMMANDS:
-            _command(settings, name, arguments, events, psutil.Process(clickhouse.process.pid))
+            _command(settings, name, arguments, events, stack.processes()["clickhouse"])
         _stores(with_topic)
-    finally:
-        clickhouse.stop()
-        broker.stop()
 
 
 def _command(settings: Settings, name: str, arguments: tuple[str, ...], events: int, server: psutil.Process) -> None:
@@ -126,9 +112,9 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=EVENTS)
     arguments = parser.parse_args()
     print(machine.describe())
-    print(f"seed {SEED}, {PARTITIONS} partitions, columnar batches, windows 10s and 60s, embedded broker + chDB")
-    with tempfile.TemporaryDirectory(prefix="murmur-bench-") as home:
-        measure(arguments.events, Path(home))
+    load = Workload("columns", PARTITIONS)
+    print(f"seed {load.seed}, {PARTITIONS} partitions, columnar batches, windows 10s and 60s, embedded broker + chDB")
+    measure(load, arguments.events)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The stated workload of the ingest benchmark: 1,000 agents in 50 swarms, 8 metrics, skewed.
+"""The stated workload: 1,000 agents in 50 swarms, 8 metrics, skewed; other numbers of series by argument.
 
 In: a seed, a number of events. Out: Kafka records in one of the three wire forms. Never: uses the product's client.
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -27,46 +29,77 @@ METRICS = (
     "agent_heartbeat",
 )
 EVENTS_PER_BATCH = 500
-EVENTS_PER_MS = 50  # event time: 50,000 events a second, so that windows open and close as in a busy swarm
+# Event time: so many events fall into a millisecond of it. Batches are those of a busy swarm (50,000 events/s);
+# single events are slower, so that windows close within the fewer events of such a run.
+EVENTS_PER_MS = {"columns": 50, "mixed": 50, "array": 50, "single": 10}
 T0_MS = 1_767_225_600_000  # 2026-01-01Z
+COLUMNS_TYPE = [("content-type", b"application/vnd.murmur.columns+msgpack")]
+ARRAY_TYPE = [("content-type", b"application/json")]
 
 BATCH_EVENT_EVERY_MS = 2  # of one agent: its batch of 500 covers a second
 FORMS = ("columns", "mixed", "array", "single")
 FORMS_OF_MANY_AGENTS = ("mixed", "single")
-Record = tuple[int, list[tuple[str, bytes]], bytes]  # partition, headers, value
+COLUMNAR_FORMS = ("columns", "mixed")
 
 
-def records(form: str, events: int, *, partitions: int, seed: int) -> Iterator[Record]:
-    """The same events in any form; a swarm's events lie in one partition, as a key by swarm would do."""
-    random = np.random.default_rng(seed)
-    # Zipf-like: a few agents send most of the events.
-    share = 1.0 / np.arange(1, AGENTS + 1) ** 0.7
-    share /= share.sum()
-    turn = 0
-    while turn < events:
-        partition = (turn // EVENTS_PER_BATCH) % partitions
-        mine = np.arange(AGENTS) % SWARMS % partitions == partition
-        weights = share[mine] / share[mine].sum()
-        if form in FORMS_OF_MANY_AGENTS:
-            agents = random.choice(np.flatnonzero(mine), EVENTS_PER_BATCH, p=weights)
-            after_ms = np.arange(EVENTS_PER_BATCH) // EVENTS_PER_MS
-        else:
-            agents = np.repeat(random.choice(np.flatnonzero(mine), 1, p=weights), EVENTS_PER_BATCH)
-            after_ms = np.arange(EVENTS_PER_BATCH) * BATCH_EVENT_EVERY_MS
-        metrics = random.integers(0, len(METRICS), EVENTS_PER_BATCH)
-        values = np.round(random.lognormal(3, 1, EVENTS_PER_BATCH), 3)
-        times = T0_MS + turn // EVENTS_PER_MS + after_ms
-        turn += EVENTS_PER_BATCH
-        if form in {"columns", "mixed"}:
-            yield (
-                partition,
-                [("content-type", b"application/vnd.murmur.columns+msgpack")],
-                _columns(agents, metrics, values, times),
-            )
-            continue
+class Record(NamedTuple):
+    """What is handed to a producer. Single events are keyed by their series, so that no peer has to regroup them."""
+
+    partition: int
+    key: bytes | None
+    headers: list[tuple[str, bytes]]
+    value: bytes
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Who sends what; the same seed gives the same events in any form."""
+
+    form: str
+    partitions: int = 4
+    seed: int = 7
+    agents: int = AGENTS
+
+    @property
+    def series(self) -> int:
+        """Distinct (swarm, agent, metric)."""
+        return self.agents * len(METRICS)
+
+    @property
+    def swarms(self) -> int:
+        """Never fewer than partitions: a swarm lies in one."""
+        return min(SWARMS, self.agents)
+
+    def records(self, events: int, *, first: int = 0) -> Iterator[Record]:
+        """Events `first` to `first + events` of the endless run, rounded up to whole batches."""
+        random = np.random.default_rng([self.seed, first])
+        members = [
+            np.flatnonzero(np.arange(self.agents) % self.swarms % self.partitions == p) for p in range(self.partitions)
+        ]
+        # Zipf-like: a few agents send most of the events.
+        weights = 1.0 / np.arange(1, self.agents + 1) ** 0.7
+        shares = [weights[mine] / weights[mine].sum() for mine in members]
+        for turn in range(first, first + events, EVENTS_PER_BATCH):
+            partition = (turn // EVENTS_PER_BATCH) % self.partitions
+            senders = EVENTS_PER_BATCH if self.form in FORMS_OF_MANY_AGENTS else 1
+            agents = random.choice(members[partition], senders, p=shares[partition])
+            agents = np.repeat(agents, EVENTS_PER_BATCH // senders)
+            metrics = random.integers(0, len(METRICS), EVENTS_PER_BATCH)
+            values = np.round(random.lognormal(3, 1, EVENTS_PER_BATCH), 3)
+            at = np.arange(EVENTS_PER_BATCH)
+            after_ms = at * BATCH_EVENT_EVERY_MS if senders == 1 else at // EVENTS_PER_MS[self.form]
+            times = T0_MS + turn // EVENTS_PER_MS[self.form] + after_ms
+            yield from self._wire(partition, agents, metrics, values, times)
+
+    def _wire(
+        self, partition: int, agents: np.ndarray, metrics: np.ndarray, values: np.ndarray, times: np.ndarray
+    ) -> Iterator[Record]:
+        if self.form in COLUMNAR_FORMS:
+            yield Record(partition, None, COLUMNS_TYPE, columns(agents, metrics, values, times, self.swarms))
+            return
         found = [
             {
-                "swarm_id": f"swarm-{agent % SWARMS}",
+                "swarm_id": f"swarm-{agent % self.swarms}",
                 "agent_id": f"agent-{agent}",
                 "metric": METRICS[metric],
                 "value": value,
@@ -76,20 +109,22 @@ def records(form: str, events: int, *, partitions: int, seed: int) -> Iterator[R
                 agents.tolist(), metrics.tolist(), values.tolist(), times.tolist(), strict=True
             )
         ]
-        if form == "array":
-            yield partition, [("content-type", b"application/json")], json.dumps(found).encode()
-        else:
-            for event in found:
-                yield partition, [], json.dumps(event).encode()
+        if self.form == "array":
+            yield Record(partition, None, ARRAY_TYPE, json.dumps(found).encode())
+            return
+        for event in found:
+            key = f"{event['swarm_id']}|{event['agent_id']}|{event['metric']}".encode()
+            yield Record(partition, key, [], json.dumps(event).encode())
 
 
-def _columns(agents: np.ndarray, metrics: np.ndarray, values: np.ndarray, times: np.ndarray) -> bytes:
+def columns(agents: np.ndarray, metrics: np.ndarray, values: np.ndarray, times: np.ndarray, swarms: int) -> bytes:
+    """A columnar batch."""
     strings: dict[str, int] = {"": 0, "agent": 1, "medium": 2, "measured": 3}
     codes, place = np.unique(agents * len(METRICS) + metrics, return_inverse=True)
     series = []
     for code in codes.tolist():
         agent, metric = divmod(code, len(METRICS))
-        names = (f"swarm-{agent % SWARMS}", f"agent-{agent}", METRICS[metric])
+        names = (f"swarm-{agent % swarms}", f"agent-{agent}", METRICS[metric])
         series.append([strings.setdefault(name, len(strings)) for name in names])
     return msgspec.msgpack.encode(
         {

@@ -1,6 +1,6 @@
 """The parts of the documentation that are made from the code.
 
-In: the settings model, the topics, the decision records. Out: tables in docs/*.md.
+In: the settings model, the topics, the decision records, the saved figures. Out: tables in docs/*.md.
 Never: writes anything but the part between its marks.
 
     python -m tests.support.docs      rewrites them
@@ -18,6 +18,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from benchmarks.results import page_part
 from models.settings import ENV_PREFIX, Settings
 from streams.topics import TOPICS
 
@@ -68,6 +69,7 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("configuration.md", "settings"): settings_table,
     ("architecture.md", "topics"): topics_table,
     ("index.md", "decisions"): decisions_list,
+    ("benchmarks.md", "figures"): page_part,
 }
 
 
