@@ -45,6 +45,8 @@ app = typer.Typer()
 
 
 class AuditFormat(StrEnum):
+    """How an audit is printed."""
+
     TABLE = "table"
     JSON = "json"
     CSV = "csv"

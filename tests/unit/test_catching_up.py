@@ -1,0 +1,61 @@
+"""What a worker writes while it is behind the log: closed windows as always, open ones now and then, all in the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.checkpoint import CATCHING_UP_S, OPEN_WINDOWS_S
+from tests.support.engine_bench import HERE, Bench, eventually
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> Bench:
+    bench = Bench(tmp_path)
+    await bench.sink.start()
+    return bench
+
+
+async def test_a_worker_that_catches_up_shows_open_windows_less_often_and_in_the_end_all(bench: Bench) -> None:
+    def shown() -> int:
+        """Events in the newest rows of windows."""
+        return sum(row["events"] for row in bench.sink.rows("windows"))
+
+    async def fold(count: int, after_s: float) -> None:
+        bench.clock.advance(int(after_s * 1000))
+        bench.fetch(count)
+        await bench.deliver()
+        await bench.engine.workers[HERE].flush()
+
+    bench.append(100)
+    await fold(10, after_s=1)
+    assert shown() == 10  # behind, but not for long
+    await fold(10, after_s=CATCHING_UP_S + 1)
+    assert shown() == 10  # catching up
+    await fold(10, after_s=OPEN_WINDOWS_S)
+    assert shown() == 30
+    await fold(30, after_s=1)
+    assert shown() == 30
+    await fold(40, after_s=1)
+    assert shown() == 100  # nothing is left in the log
+    assert len(bench.sink.rows("metrics")) == 100
+
+
+async def test_open_windows_that_were_not_shown_before_a_crash_are_shown_by_the_next_worker(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, snapshot_interval_ms=100)
+    await bench.sink.start()
+    bench.append(100)
+    for _ in range(2):
+        bench.fetch(10)
+        await bench.deliver()
+        bench.clock.advance(int(CATCHING_UP_S * 600))
+    await bench.engine.workers[HERE].flush()
+    assert bench.consumer.checkpoints == {HERE: 20}
+    assert bench.sink.rows("windows") == []
+    bench.start()
+    bench.fetch(1)  # the end of a log is known after a fetch
+    await bench.engine.adopt(HERE, 20, bench.consumer)
+    bench.clock.advance(bench.settings.flush_interval_ms)
+    bench.engine.tick()
+    await eventually(lambda: sum(row["events"] for row in bench.sink.rows("windows")) == 20)
