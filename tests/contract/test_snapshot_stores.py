@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from models.settings import Settings
 from streams.snapshot_stores import snapshot_stores
@@ -22,6 +23,7 @@ from streams.topics import STATE, ensure_topics, full_name
 from tests.support.brokers import EmbeddedBroker, free_port
 from tests.support.kafka import apache_kafka
 from tests.support.logs import read_log
+from tests.support.waiting import eventually
 
 HEADER = SnapshotHeader(
     format=FORMAT, fold_version=1, config="c0ffee", log_id="log", topic="swarm.metrics", partition=1, next_offset=0
@@ -228,6 +230,42 @@ def _push_away(settings: Settings, *, records: int) -> None:
         await producer.stop()
 
     asyncio.run(run())
+
+
+@pytest.mark.integration
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_what_is_kept_is_still_whole_after_the_broker_has_compacted_the_topic(kafka: str, tmp_path: Path) -> None:
+    settings = Settings(
+        home=tmp_path, app_id=f"t{secrets.token_hex(4)}", snapshot_store="kafka", kafka_bootstrap=kafka, partitions=2
+    )
+    asyncio.run(_make_topic_that_compacts_at_once(settings))
+    chance, mine = random.Random(1), store(settings)
+    states = {offset: chance.randbytes(CHUNK_BYTES_MAX + 9) for offset in range(1, 31)}
+    for offset, state in states.items():
+        mine.save(state, offset)
+    written = len(topic(settings))
+
+    def compacted() -> bool:
+        mine.save(states[30], 30)  # the segment in use is never compacted: a new record closes it
+        return len(topic(settings)) < written / 2
+
+    eventually(compacted, "replaced snapshots are gone")
+    found = offsets(settings)
+    assert (found[:3], found[-1]) == ([30, 29, 28], 1)
+    for offset in found:
+        snapshot = store(settings).newest(offset)
+        assert snapshot is not None
+        assert snapshot.state == states[offset]
+
+
+async def _make_topic_that_compacts_at_once(settings: Settings) -> None:
+    eager = {"segment.bytes": "1048576", "segment.ms": "1000", "min.cleanable.dirty.ratio": "0.01"}
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    configs = {"cleanup.policy": "compact", "delete.retention.ms": "0", **eager}
+    await admin.create_topics([NewTopic(full_name(settings, STATE), 2, 1, topic_configs=configs)])
+    await admin.close()
 
 
 def test_a_store_that_cannot_be_reached_is_an_error_the_worker_survives(settings: Settings) -> None:
