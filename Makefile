@@ -5,14 +5,16 @@ BIN := $(VENV)/bin
 MURMUR := $(BIN)/murmur
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format bench up down clean
+.PHONY: help demo test test-fast simulate chaos lint format bench up down clean
 
 help:
 	@echo 'make demo     a real local swarm end to end: broker, worker, ClickHouse, report (about a minute)'
 	@echo 'make test     all tests, on real servers; TESTS=tests/unit picks some'
 	@echo 'make test-fast   those that start no server (about a minute)'
+	@echo 'make simulate SEED=1 STEPS=20000   schedules of faults in a simulated installation'
+	@echo 'make chaos SECONDS=60 SEED=1 BROKER=embedded|kafka   faults on real servers; CHAOS=soak picks some'
 	@echo 'make lint     ruff and mypy'
-	@echo 'make bench    events per second, log to final rows; BENCH=ingest|emit picks one'
+	@echo 'make bench    events per second, log to final rows; BENCH=ingest|emit|replay picks one'
 	@echo 'make up|down  start / stop the local stack in the background'
 	@echo 'make clean    remove the environment and caches'
 
@@ -41,7 +43,21 @@ test: $(VENV)/.dev
 # The simulation plays fewer of its random schedules here; `make test` plays all.
 FAST := not (integration or e2e or browser or kafka or slow)
 test-fast: $(VENV)/.dev
-	@MURMUR_SIM_EXAMPLES=10 $(BIN)/python -m pytest $(TESTS) -m '$(FAST)' $(PYTEST_FLAGS)
+	@MURMUR_SIM_STEPS=400 $(BIN)/python -m pytest $(TESTS) -m '$(FAST)' $(PYTEST_FLAGS)
+
+SEED ?= 1
+STEPS ?= 20000
+simulate: $(VENV)/.dev
+	@MURMUR_SIM_SEED=$(SEED) MURMUR_SIM_STEPS=$(STEPS) $(BIN)/python -m pytest \
+	  tests/simulation/test_simulation.py -k every_schedule --timeout=0 --log-level=ERROR -s -q $(PYTEST_FLAGS)
+
+# SECONDS of faults in each scenario; drains and comparisons come on top. CHAOS: words of pytest's -k.
+SECONDS ?= 60
+BROKER ?= embedded
+CHAOS ?= test
+chaos: $(VENV)/.dev
+	@MURMUR_CHAOS_SECONDS=$(SECONDS) MURMUR_CHAOS_SEED=$(SEED) MURMUR_CHAOS_BROKER=$(BROKER) \
+	  $(BIN)/python -m pytest tests/chaos -k '$(CHAOS)' --timeout=0 -v -s $(PYTEST_FLAGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

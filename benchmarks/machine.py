@@ -24,11 +24,12 @@ def describe() -> str:
     )
     return (
         f"{model}, {os.cpu_count()} cores, {memory_kb / 2**20:.0f} GiB, Python {platform.python_version()}, "
-        f"{versions}, commit {_commit()}, load {os.getloadavg()[0]:.1f}"
+        f"{versions}, commit {commit()}, load {os.getloadavg()[0]:.1f}"
     )
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The short hash of the checkout's commit, or `unknown`."""
     git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return git.stdout.strip() or "unknown"
 

@@ -1,6 +1,9 @@
 """The stated workload of the ingest benchmark: 1,000 agents in 50 swarms, 8 metrics, skewed.
 
 In: a seed, a number of events. Out: Kafka records in one of the three wire forms. Never: uses the product's client.
+
+A batch holds 500 events of one agent's last second, as `murmur.Publisher` sends them. `mixed` is the hard variant: a
+gateway's columnar batches, each with events of hundreds of agents. Single events come as from many producers.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ EVENTS_PER_BATCH = 500
 EVENTS_PER_MS = 50  # event time: 50,000 events a second, so that windows open and close as in a busy swarm
 T0_MS = 1_767_225_600_000  # 2026-01-01Z
 
-FORMS = ("columns", "array", "single")
+BATCH_EVENT_EVERY_MS = 2  # of one agent: its batch of 500 covers a second
+FORMS = ("columns", "mixed", "array", "single")
+FORMS_OF_MANY_AGENTS = ("mixed", "single")
 Record = tuple[int, list[tuple[str, bytes]], bytes]  # partition, headers, value
 
 
@@ -41,12 +46,18 @@ def records(form: str, events: int, *, partitions: int, seed: int) -> Iterator[R
     while turn < events:
         partition = (turn // EVENTS_PER_BATCH) % partitions
         mine = np.arange(AGENTS) % SWARMS % partitions == partition
-        agents = random.choice(np.flatnonzero(mine), EVENTS_PER_BATCH, p=share[mine] / share[mine].sum())
+        weights = share[mine] / share[mine].sum()
+        if form in FORMS_OF_MANY_AGENTS:
+            agents = random.choice(np.flatnonzero(mine), EVENTS_PER_BATCH, p=weights)
+            after_ms = np.arange(EVENTS_PER_BATCH) // EVENTS_PER_MS
+        else:
+            agents = np.repeat(random.choice(np.flatnonzero(mine), 1, p=weights), EVENTS_PER_BATCH)
+            after_ms = np.arange(EVENTS_PER_BATCH) * BATCH_EVENT_EVERY_MS
         metrics = random.integers(0, len(METRICS), EVENTS_PER_BATCH)
         values = np.round(random.lognormal(3, 1, EVENTS_PER_BATCH), 3)
-        times = T0_MS + (turn + np.arange(EVENTS_PER_BATCH)) // EVENTS_PER_MS
+        times = T0_MS + turn // EVENTS_PER_MS + after_ms
         turn += EVENTS_PER_BATCH
-        if form == "columns":
+        if form in {"columns", "mixed"}:
             yield (
                 partition,
                 [("content-type", b"application/vnd.murmur.columns+msgpack")],

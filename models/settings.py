@@ -111,7 +111,7 @@ class Settings(BaseSettings):
         "", description="Put before every topic name, for several installations on one broker."
     )
     app_id: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,64}$")] = Field(
-        "murmur", description="Consumer group of the workers."
+        "murmur", description="Consumer group of the workers; fold version N > 1 adds `-vN`."
     )
     partitions: Annotated[int, Field(ge=1, le=1024)] = Field(
         4, description="Partitions of a source topic when it is created; choose once, it bounds the workers."
@@ -136,12 +136,17 @@ class Settings(BaseSettings):
         1_000, description="Longest time between a folded record and its rows in the sinks."
     )
     flush_rows_max: Annotated[int, Field(ge=1_000, le=10_000_000)] = Field(
-        400_000, description="Raw rows that trigger a flush before the interval is over; bounds memory."
+        1_000_000,
+        description="Rows that may wait in a partition (40 bytes an event); half as many start a flush.",
     )
     snapshot_interval_ms: Annotated[int, Field(ge=100, le=600_000)] = Field(
         10_000, description="Time between snapshots of a partition; bounds the replay after a crash."
     )
     snapshots_kept: Annotated[int, Field(ge=2, le=1_000)] = Field(3, description="Snapshots kept a partition.")
+    snapshot_store: Literal["directory", "kafka"] = Field(
+        "directory",
+        description="Where snapshots lie: under the home, or in the topic `<app_id>-state` for several hosts.",
+    )
     poll_records_max: Annotated[int, Field(ge=1, le=100_000)] = Field(
         20_000, description="Most Kafka records of one fetch round."
     )
@@ -197,6 +202,11 @@ class Settings(BaseSettings):
     def window_specs(self) -> tuple[tuple[int, int], ...]:
         """((size_ms, step_ms), ...), smallest first."""
         return parse_windows(self.windows)
+
+    @property
+    def consumer_group(self) -> str:
+        """The workers' group on the broker. A fold version has its own, so that a new one runs beside the old."""
+        return self.app_id if self.fold_version == 1 else f"{self.app_id}-v{self.fold_version}"
 
     @property
     def state_dir(self) -> Path:

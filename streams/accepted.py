@@ -18,7 +18,7 @@ from streams.interning import Series
 
 @dataclass(slots=True)
 class AcceptedEvents:
-    """Columns in log order. `series` and `labels` are dictionaries of this chunk."""
+    """Columns in log order. `series` and `labels` are dictionaries; other chunks may share them, and they grow."""
 
     record: npt.NDArray[np.int32]  # index into the chunk's records
     idx: npt.NDArray[np.uint32]

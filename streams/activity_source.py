@@ -44,7 +44,12 @@ class ActivitySource:
         return decode_activities(records)
 
     def accept(
-        self, chunk: ActivityChunk, records: Sequence[RawRecord], fold: PartitionFold, fresh: npt.NDArray[np.bool_]
+        self,
+        chunk: ActivityChunk,
+        records: Sequence[RawRecord],
+        appended_ms: npt.NDArray[np.int64],
+        fold: PartitionFold,
+        fresh: npt.NDArray[np.bool_],
     ) -> AcceptedEvents:
         """Writes activity and swarm rows; returns the metrics of activities that ended and are new."""
         activities, swarms, projected = [], [], []

@@ -7,20 +7,19 @@ an agent: Faust would count the failed chunk as done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any, Final
 
 import faust
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
 from models.codecs.records import RawRecord
 from models.settings import Settings
 from models.tls import kafka_tls
-from sinks.kafka.security import client_options
 from streams.containers import CHUNKS_BUFFERED_MAX
 from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema
+from streams.log_probe import first_record
 from streams.topics import SOURCE_TOPICS, full_name
 
 TICK_S: Final = 0.05  # how late a due flush may start: small against the smallest flush interval
@@ -36,7 +35,7 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
     ChunkScheduler.chunk_records_max = settings.chunk_records_max
     session_s = settings.session_timeout_ms / 1000
     app = faust.App(
-        settings.app_id,
+        settings.consumer_group,
         broker=[f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")],
         broker_credentials=_credentials(settings),
         ConsumerScheduler=ChunkScheduler,
@@ -64,7 +63,7 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
         app.agent(topic, name=f"fold-{name}")(_agent(engine, port))
     app.timer(TICK_S)(_timer(engine))
     app.timer(ADOPT_S)(_adopter(app, engine, port))
-    _connect_revoke(app, engine)
+    _connect_rebalance(app, engine)
     return app
 
 
@@ -117,24 +116,10 @@ class FaustLog:
 
     async def first_at(self, partition: Partition, offset: int) -> int:
         """Reads one record at or after `offset` through a connection of its own."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap,
-            group_id=None,
-            enable_auto_commit=False,
-            **client_options(self._settings),
-        )
-        await consumer.start()
-        try:
-            place = TopicPartition(partition.topic, partition.number)
-            consumer.assign([place])
-            consumer.seek(place, offset)
-            try:
-                record = await asyncio.wait_for(consumer.getone(place), PROBE_TIMEOUT_S)
-            except TimeoutError:
-                return await self.end(partition) or offset  # no record up to the end
-            return int(record.offset)
-        finally:
-            await consumer.stop()
+        found = await first_record(self._settings, partition.topic, partition.number, offset, timeout_s=PROBE_TIMEOUT_S)
+        if found is None:
+            return await self.end(partition) or offset  # no record up to the end
+        return found
 
 
 def committed_offset(app: faust.App, tp: TP) -> int | None:
@@ -191,12 +176,20 @@ def _timer(engine: Engine) -> Any:
     return tick
 
 
-def _connect_revoke(app: faust.App, engine: Engine) -> None:
-    async def revoked(_app: Any, revoked: Any, **_: Any) -> None:
-        partitions = [Partition(tp.topic, tp.partition) for tp in revoked]
-        for tp in revoked:
-            app.consumer.checkpoints.pop(tp, None)
-        await engine.revoke(partitions)
+def _connect_rebalance(app: faust.App, engine: Engine) -> None:
+    """A checkpoint belongs to one assignment: one left from an earlier one would set the group's offset back."""
 
-    # weak=False: the signal must keep this closure alive.
+    def forget(partitions: Iterable[TP]) -> None:
+        for tp in partitions:
+            app.consumer.checkpoints.pop(tp, None)
+
+    async def revoked(_app: Any, revoked: Any, **_: Any) -> None:
+        await engine.revoke([Partition(tp.topic, tp.partition) for tp in revoked])
+        forget(revoked)  # after the last flush, which makes a checkpoint itself
+
+    async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
+        forget(assigned)  # made by a chunk that was still being folded when its partition was revoked
+
+    # weak=False: the signals must keep these closures alive.
     app.on_partitions_revoked.connect(revoked, weak=False)
+    app.on_partitions_assigned.connect(assigned, weak=False)

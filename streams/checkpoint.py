@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
@@ -33,13 +34,20 @@ from sinks.base import RejectedRow, RetryableSinkError, Sink
 from sinks.delivery import deliver
 from streams.fold import PartitionFold
 from streams.outputs import Outputs
-from streams.snapshots import DirectorySnapshots
+from streams.result_rows import VERSION_SHIFT
+from streams.snapshots import SnapshotStore
 
 log = logging.getLogger(__name__)
 
+CATCHING_UP_S: Final = 2.0  # a worker that has been behind the log for so long counts as catching up
+OPEN_WINDOWS_S: Final = 5.0  # then rows of open windows are written this often and not at every flush
+
 
 class PartitionWorker:
-    """Owns the fold of one partition. `checkpoints` is Faust's consumer's; `key` is this partition in it."""
+    """Owns the fold of one partition. `checkpoints` is Faust's consumer's; `key` is this partition in it.
+
+    `writing` is shared by all partitions of a worker: it bounds how many make rows and wait for the sinks at once.
+    """
 
     def __init__(
         self,
@@ -47,10 +55,11 @@ class PartitionWorker:
         key: Any,
         fold: PartitionFold,
         sinks: Sequence[Sink],
-        snapshots: DirectorySnapshots,
+        snapshots: SnapshotStore,
         checkpoints: MutableMapping[Any, int],
         settings: Settings,
         clock: Clock,
+        writing: asyncio.Semaphore,
     ) -> None:
         self.fold = fold
         self.acknowledged = fold.next_offset
@@ -63,23 +72,40 @@ class PartitionWorker:
         self._checkpoints = checkpoints
         self._settings = settings
         self._clock = clock
+        self._writing = writing
         self._flush_lock = asyncio.Lock()
         self._flush_task: asyncio.Task[None] | None = None
         self._lost: BaseException | None = None  # ended a flush whose rows are now in no memory but the log's
-        self._last_flush_s = self._last_snapshot_s = clock.monotonic_s()
+        self._last_flush_s = self._last_snapshot_s = self._last_open_s = clock.monotonic_s()
+        self._behind_since_s: float | None = None  # since when the log holds more than is in hand
+        self._open_waiting = False  # open windows have changed since they were last written
 
-    def restore(self) -> bool:
-        """Loads the newest snapshot if it is ahead of the state in memory; True when it did."""
-        snapshot = self._snapshots.newest()
-        if snapshot is None or snapshot.header.next_offset <= self.fold.next_offset:
-            return False
-        self.fold.restore(snapshot.state)
-        self.acknowledged = self.snapshot_offset = self.fold.next_offset
-        return True
+    async def restore(self) -> bool:
+        """Loads the newest snapshot if it is ahead of the state in memory; True when it did.
 
-    async def add(self, records: Sequence[RawRecord]) -> None:
-        """Folds a chunk; waits for the sinks when too many rows are waiting."""
+        What is durable may be committed again: the commit of an earlier owner may have been lost in a rebalance, and
+        in a silent log no later one would make up for it.
+        """
+        snapshot = await asyncio.to_thread(self._snapshots.newest)
+        ahead = snapshot is not None and snapshot.header.next_offset > self.fold.next_offset
+        if snapshot is not None and ahead:
+            self.fold.restore(snapshot.state)
+            self.acknowledged = self.snapshot_offset = self.fold.next_offset
+            self._open_waiting = True  # who saved the state may have been catching up
+        if self.snapshot_offset:
+            self._checkpoints[self._key] = self.snapshot_offset
+        return ahead
+
+    async def add(self, records: Sequence[RawRecord], *, behind: int = 0) -> None:
+        """Folds a chunk; waits for the sinks when too many rows are waiting.
+
+        `behind`: records of the partition that the log holds after these.
+        """
         self.fold.fold(records)
+        if behind <= len(records):  # no more than another such chunk: this is what keeping up looks like
+            self._behind_since_s = None
+        elif self._behind_since_s is None:
+            self._behind_since_s = self._clock.monotonic_s()
         waiting = self.fold.outputs.rows
         if waiting >= self._settings.flush_rows_max:
             await self.flush()
@@ -120,10 +146,15 @@ class PartitionWorker:
             self._last_flush_s = self._clock.monotonic_s()
             due = snapshot or self._snapshot_due()
             # Taken before the first await, so that rows, state and offset belong together.
-            outputs = self.fold.take_outputs()
+            open_windows = snapshot or self._shows_open_windows()
+            self._open_waiting = not open_windows
+            if open_windows:
+                self._last_open_s = self._last_flush_s
+            outputs = self.fold.take_outputs(open_windows=open_windows)
             state = self.fold.state() if due and at > self.snapshot_offset else None
             try:
-                await self._write(outputs)
+                async with self._writing:
+                    await self._write(outputs)
             except BaseException as error:  # cancellation included
                 self._lost = error
                 raise
@@ -158,12 +189,12 @@ class PartitionWorker:
                 log.error("dead_letter_refused sink=%s reason=%s", sink.name, refused.reason)
 
     async def _save(self, state: bytes, at: int) -> bool:
-        """Writes the snapshot and lets Faust commit it; False when the disk refuses."""
+        """Writes the snapshot and lets Faust commit it; False when the store refuses."""
         try:
             await asyncio.to_thread(self._snapshots.save, state, at)
         except OSError as error:
-            # Nothing is wrong but the disk: go on folding, do not commit, say so. The next flush tries again.
-            self.error = f"snapshot at {at} cannot be written: {error}; free space or fix the rights of MURMUR_HOME"
+            # Nothing is wrong but the store: go on folding, do not commit, say so. The next flush tries again.
+            self.error = f"snapshot at {at} cannot be written to {self._snapshots.where}: {error}"
             log.error("snapshot_failed partition=%s %s", self._key, self.error)
             return False
         self.snapshot_offset = at
@@ -177,10 +208,19 @@ class PartitionWorker:
 
     def _flush_due(self) -> bool:
         age_s = self._clock.monotonic_s() - self._last_flush_s
-        behind = self.fold.next_offset > self.acknowledged or (
-            self.fold.next_offset > self.snapshot_offset and self._snapshot_due()
+        due = (
+            self.fold.next_offset > self.acknowledged
+            or (self.fold.next_offset > self.snapshot_offset and self._snapshot_due())
+            or (self._open_waiting and self._shows_open_windows())
         )
-        return behind and age_s * 1000 >= self._settings.flush_interval_ms
+        return due and age_s * 1000 >= self._settings.flush_interval_ms
+
+    def _shows_open_windows(self) -> bool:
+        """A worker that is catching up shows open windows less often: most are closed before anyone could look."""
+        now_s = self._clock.monotonic_s()
+        if self._behind_since_s is None or now_s - self._behind_since_s <= CATCHING_UP_S:
+            return True
+        return now_s - self._last_open_s >= OPEN_WINDOWS_S
 
     def _snapshot_due(self) -> bool:
         age_s = self._clock.monotonic_s() - self._last_snapshot_s
@@ -188,13 +228,19 @@ class PartitionWorker:
 
 
 def _dead_letter(refused: RejectedRow, fold: PartitionFold) -> dict[str, Any]:
-    row = {k: v for k, v in refused.row.items() if k != "payload"}
+    row: dict[str, Any] = {k: v for k, v in refused.row.items() if k != "payload"}
     payload = msgspec.json.encode(row, enc_hook=str)
+    if "ver" not in row:  # the row of one event
+        offset, idx = row["offset"], row["idx"]
+    else:
+        # Made of many events, so it has no place in a record. An idx below -1 never takes the place of an event's
+        # letter and tells refused rows apart; the same row refused again is the same letter.
+        offset, idx = row["ver"] % (1 << VERSION_SHIFT), -2 - (zlib.crc32(payload) >> 2)
     return {
         "topic": fold.origin.topic,
         "partition": fold.origin.partition,
-        "offset": int(row.get("offset") or row.get("evidence_to_offset") or 0),  # type: ignore[call-overload]  # columns of rows.py are ints
-        "idx": int(row.get("idx") or 0),  # type: ignore[call-overload]  # as above
+        "offset": offset,
+        "idx": idx,
         "log_id": fold.origin.log_id,
         "error_code": str(ErrorCode.SINK_REJECTED),
         "reason": f"table {refused.table}: {refused.reason}"[:500],

@@ -12,9 +12,7 @@ from models.settings import Settings
 from models.windows.operator import LATE_OPEN_MAX
 from streams.checkpoint import PartitionWorker
 
-CHUNKS_BUFFERED_MAX: Final = (
-    16  # chunks a source topic's queue holds inside Faust; with the chunk size it bounds memory
-)
+CHUNKS_BUFFERED_MAX: Final = 4  # of a source topic's queue inside Faust, each up to a whole fetch; it bounds memory
 
 
 class Fill(TypedDict):

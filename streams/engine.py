@@ -29,12 +29,16 @@ from streams.fold_config import FoldConfig
 from streams.metric_source import MetricSource
 from streams.outputs import Counters
 from streams.result_rows import Origin
-from streams.snapshots import FORMAT, DirectorySnapshots, SnapshotHeader
+from streams.snapshot_stores import OpenSnapshots, snapshot_stores
+from streams.snapshots import FORMAT, SnapshotHeader, SnapshotStore
 from streams.topics import METRICS, full_name
 
 log = logging.getLogger(__name__)
 
 REVOKE_FLUSH_S: Final = 5.0  # half the shortest rebalance timeout in use: the group must not wait for our sinks
+# A flush's rows take about 100 bytes each while they are written. Two at once keep a store busy: one makes its rows
+# while the other waits for its acknowledgement; more would only hold more memory.
+WRITES_AT_ONCE: Final = 2
 SEEK_AGAIN_S: Final = 5.0  # a rebalance may undo a seek; what was fetched before one arrives within this time
 
 
@@ -90,7 +94,16 @@ class LogError(Exception):
 class Engine:
     """The partitions of this worker. `log_ids`: full topic name -> id of its log."""
 
-    def __init__(self, settings: Settings, *, sinks: Sequence[Sink], log_ids: dict[str, str], clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sinks: Sequence[Sink],
+        log_ids: dict[str, str],
+        clock: Clock,
+        open_snapshots: OpenSnapshots | None = None,
+    ) -> None:
+        """`open_snapshots`: another snapshot store than the one the settings name."""
         self.settings = settings
         self.counters = Counters()
         self.workers: dict[Partition, PartitionWorker] = {}
@@ -98,9 +111,11 @@ class Engine:
         self.failure: BaseException | None = None
         self._config = FoldConfig.of(settings)
         self._sinks = sinks
-        self._log_ids = log_ids
-        self._clock = clock
+        self.log_ids = log_ids
+        self.clock = clock
+        self._open_snapshots = open_snapshots or snapshot_stores(settings)
         self._resuming = asyncio.Lock()
+        self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
         self._adopted: set[Partition] = set()
         self._sought: dict[Partition, _Seek] = {}
         self._brake = BadInputBrake(ratio_max=settings.bad_input_ratio_max, run_min=settings.bad_input_run_min)
@@ -125,7 +140,8 @@ class Engine:
                 if first > worker.fold.next_offset and not await self._bridge(partition, worker, first, log_port):
                     return
         dead_letters = self.counters.dead_letters
-        await worker.add(records)
+        end = await log_port.end(partition)
+        await worker.add(records, behind=0 if end is None else end - 1 - records[-1].offset)
         self._brake.observe(partition.topic, len(records), self.counters.dead_letters - dead_letters)
 
     async def adopt(self, partition: Partition, committed: int, log_port: LogPort) -> None:
@@ -178,14 +194,15 @@ class Engine:
         if worker is None:
             worker = self._new_worker(partition, log_port)
             self.workers[partition] = worker
-        if worker.restore():
+        if await worker.restore():
             log.info("partition_resumed partition=%s next_offset=%d", partition, worker.fold.next_offset)
         end = await log_port.end(partition)
         if end is not None and worker.fold.next_offset > end:
+            where = self.snapshots(partition).where
             raise LogError(
                 f"{partition.topic}[{partition.number}]: our state stands at offset {worker.fold.next_offset}, the "
                 f"log ends at {end}: the log lost records or was replaced under the same id. Restore the log, or "
-                "remove this partition's folder under MURMUR_HOME/state to start over from what is left."
+                f"remove this partition's snapshots ({where}) to start over from what is left."
             )
         return worker
 
@@ -194,7 +211,7 @@ class Engine:
         next_offset = worker.fold.next_offset
         earliest = await log_port.earliest(partition)
         if next_offset < earliest:
-            if next_offset > 0 or self._snapshots(partition).any():
+            if next_offset > 0 or await asyncio.to_thread(self.snapshots(partition).any):
                 raise LogError(
                     f"{partition.topic}[{partition.number}]: records {next_offset}..{earliest - 1} are needed and "
                     "the log no longer has them (retention is shorter than the outage). Results for them cannot be "
@@ -202,7 +219,7 @@ class Engine:
                 )
             log.warning("log_starts_late partition=%s earliest=%d", partition, earliest)
             worker.fold.next_offset = next_offset = earliest
-        now_s = self._clock.monotonic_s()
+        now_s = self.clock.monotonic_s()
         sought = self._sought.get(partition)
         if sought is not None and sought.offset == next_offset:
             if first == sought.first:
@@ -218,28 +235,30 @@ class Engine:
         return False
 
     def _new_worker(self, partition: Partition, log_port: LogPort) -> PartitionWorker:
-        origin = Origin(self._log_ids[partition.topic], partition.topic, partition.number, self.settings.fold_version)
+        origin = Origin(self.log_ids[partition.topic], partition.topic, partition.number, self.settings.fold_version)
         return PartitionWorker(
             key=log_port.key(partition),
             fold=PartitionFold(origin, self._config, self._source(partition.topic), self.counters),
             sinks=self._sinks,
-            snapshots=self._snapshots(partition),
+            snapshots=self.snapshots(partition),
             checkpoints=log_port.checkpoints,
             settings=self.settings,
-            clock=self._clock,
+            clock=self.clock,
+            writing=self._writing,
         )
 
-    def _snapshots(self, partition: Partition) -> DirectorySnapshots:
+    def snapshots(self, partition: Partition) -> SnapshotStore:
+        """The snapshots of a partition of the current log, under this engine's version and configuration."""
         header = SnapshotHeader(
             format=FORMAT,
             fold_version=self.settings.fold_version,
             config=self._config.fingerprint(),
-            log_id=self._log_ids[partition.topic],
+            log_id=self.log_ids[partition.topic],
             topic=partition.topic,
             partition=partition.number,
             next_offset=0,
         )
-        return DirectorySnapshots(self.settings.state_dir, header, kept=self.settings.snapshots_kept)
+        return self._open_snapshots(header)
 
     def _source(self, topic: str) -> Source:
         if topic == full_name(self.settings, METRICS):

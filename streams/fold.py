@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from models.codecs.records import DecodeError, ProducerStamp, RawRecord
+from models.codecs.structs import Label
 from models.dedup import IdMemory, ProducerMemory, Seen
 from models.metrics import BUILT_IN
 from models.rows import ANOMALIES
@@ -25,12 +26,12 @@ from models.windows.operator import EventColumns, WindowOperator, WindowRows
 from models.windows.watermark import NOT_YET, watermarks
 from streams.accepted import AcceptedEvents
 from streams.fold_config import FoldConfig
-from streams.interning import Interner, Series
+from streams.interning import DictionaryIds, Interner, Series
+from streams.metric_rows import StoredEvents
 from streams.outputs import Counters, Outputs
 from streams.result_rows import (
     Origin,
     dead_letter_rows,
-    metric_rows,
     record_columns,
     swarm_window_rows,
     window_rows,
@@ -46,9 +47,17 @@ class Source(Protocol):
         ...
 
     def accept(
-        self, chunk: Any, records: Sequence[RawRecord], fold: PartitionFold, fresh: npt.NDArray[np.bool_]
+        self,
+        chunk: Any,
+        records: Sequence[RawRecord],
+        appended_ms: npt.NDArray[np.int64],
+        fold: PartitionFold,
+        fresh: npt.NDArray[np.bool_],
     ) -> AcceptedEvents:
-        """The metric events of the fresh records; adds the source's own rows and dead letters to the fold."""
+        """The metric events of the fresh records; adds the source's own rows and dead letters to the fold.
+
+        appended_ms: when each record was appended to the log.
+        """
         ...
 
 
@@ -59,7 +68,7 @@ class PartitionFold:
         self.origin = origin
         self.config = config
         self.counters = counters
-        self.outputs = Outputs()
+        self.outputs = Outputs(origin)
         self.next_offset = 0
         self.watermark_ms = NOT_YET
         self.ids = IdMemory(config.dedup_ids_max)
@@ -67,6 +76,7 @@ class PartitionFold:
         self._producers = ProducerMemory()
         self._series: Interner[Series] = Interner()
         self._units: Interner[str] = Interner()
+        self._look_up()
         self._operators = [
             WindowOperator(WindowSpec(size, step), allowed_lateness_ms=config.allowed_lateness_ms)
             for size, step in config.windows
@@ -87,9 +97,10 @@ class PartitionFold:
             return 0
         chunk = self._source.decode(records)
         fresh = self._fresh(chunk.producers)
-        events = self._source.accept(chunk, records, self, fresh)
+        offsets, appended_ms = record_columns(records)
+        events = self._source.accept(chunk, records, appended_ms, self, fresh)
         self.dead_letter([e for e in chunk.errors if fresh[e.record]], records)
-        self._fold_events(events, records)
+        self._fold_events(events, offsets, appended_ms)
         self.counters.records += len(records)
         self.next_offset = records[-1].offset + 1
         return len(chunk.errors)
@@ -100,18 +111,14 @@ class PartitionFold:
             self.outputs.add("dead_letters", dead_letter_rows(errors, records, self.origin))
             self.counters.dead_letters += len(errors)
 
-    def take_outputs(self) -> Outputs:
-        """Everything to write so that the sinks stand at `next_offset`: rows made, and open windows that changed."""
-        swarm_groups = self._swarm_groups()
-        for operator in self._operators:
-            groups = operator.groups_of_dirty(swarm_groups)
-            if groups is not None:
-                self._put_swarm_windows(groups, None)
-            rows = operator.dirty_rows()
-            if rows is not None:
-                table = window_rows(rows, self.origin, self._series, self._units, closed_offsets=None)
-                self.outputs.add("windows", table)
-        outputs, self.outputs = self.outputs, Outputs()
+    def take_outputs(self, *, open_windows: bool = True) -> Outputs:
+        """Everything to write so that the sinks stand at `next_offset`: rows made, and open windows that changed.
+
+        Without the open windows, those stay marked as changed; whoever restores the state writes them first of all.
+        """
+        if open_windows:
+            self._put_open_windows()
+        outputs, self.outputs = self.outputs, Outputs(self.origin)
         return outputs
 
     def state(self) -> bytes:
@@ -137,6 +144,7 @@ class PartitionFold:
         self.watermark_ms = data["watermark_ms"]
         self._series = Interner((swarm, agent, metric) for swarm, agent, metric in data["series"])
         self._units = Interner(data["units"])
+        self._look_up()
         for operator, saved in zip(self._operators, data["operators"], strict=True):
             operator.restore(saved)
         self._scorers.restore(data["scorers"])
@@ -170,19 +178,20 @@ class PartitionFold:
                 self.counters.unverifiable_records += 1
         return fresh
 
-    def _fold_events(self, events: AcceptedEvents, records: Sequence[RawRecord]) -> None:
-        offsets, appended_ms = record_columns(records)
-        marks = watermarks(self.watermark_ms, events.record, events.timestamp_ms, len(records))
+    def _fold_events(
+        self, events: AcceptedEvents, offsets: npt.NDArray[np.int64], appended_ms: npt.NDArray[np.int64]
+    ) -> None:
+        marks = watermarks(self.watermark_ms, events.record, events.timestamp_ms, len(offsets))
         if len(events):
-            unit_of_event = self._unit_ids(events)
-            self.outputs.add("metrics", metric_rows(events, records, self.origin, self._units.keys, unit_of_event))
+            unit = self._unit_ids(events)
+            self.outputs.add_events(StoredEvents(events, offsets, appended_ms, unit.astype(np.int32), self._units.keys))
             unweighted = bool((events.weight == 1.0).all())
             columns = EventColumns(
-                series=self._series.ids(list(events.series))[events.series_idx],
+                series=self._series_ids.ids(events.series, events.series_idx),
                 timestamp_ms=events.timestamp_ms,
                 value=events.value,
                 weight=None if unweighted else events.weight,
-                unit=unit_of_event,
+                unit=unit,
                 offset=offsets[events.record],
                 watermark_before_ms=marks[events.record],
             )
@@ -226,6 +235,17 @@ class PartitionFold:
             self.outputs.add("anomalies", pa.Table.from_pylist(anomalies, schema=ANOMALIES) if anomalies else None)
             self.counters.anomalies += len(anomalies)
 
+    def _put_open_windows(self) -> None:
+        swarm_groups = self._swarm_groups()
+        for operator in self._operators:
+            groups = operator.groups_of_dirty(swarm_groups)
+            if groups is not None:
+                self._put_swarm_windows(groups, None)
+            rows = operator.dirty_rows()
+            if rows is not None:
+                table = window_rows(rows, self.origin, self._series, self._units, closed_offsets=None)
+                self.outputs.add("windows", table)
+
     def _put_swarm_windows(
         self, rows: WindowRows, closed: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]] | None
     ) -> None:
@@ -239,11 +259,19 @@ class PartitionFold:
 
     def _unit_ids(self, events: AcceptedEvents) -> npt.NDArray[np.int64]:
         """Per event the id of its unit: its own, else the catalogue's for its metric."""
-        own = self._units.ids([label.unit for label in events.labels])
-        of_metric = self._units.ids([BUILT_IN.unit_of(s[2]) for s in events.series])
-        none = self._units.ids([""])[0]
-        unit = own[events.label_idx]
-        return np.where(unit == none, of_metric[events.series_idx], unit)
+        unit = self._label_units.ids(events.labels, events.label_idx)
+        without = np.flatnonzero(unit == self._units.ids([""])[0])
+        if len(without):
+            unit[without] = self._metric_units.ids(events.series, events.series_idx[without])
+        return unit
+
+    def _look_up(self) -> None:
+        """New translations of the chunks' dictionaries; they are caches and no part of the state."""
+        self._series_ids: DictionaryIds[Series, Series] = DictionaryIds(self._series, lambda series: series)
+        self._label_units: DictionaryIds[Label, str] = DictionaryIds(self._units, lambda label: label.unit)
+        self._metric_units: DictionaryIds[Series, str] = DictionaryIds(
+            self._units, lambda series: BUILT_IN.unit_of(series[2])
+        )
 
     def _compact(self) -> None:
         def used(column: str) -> npt.NDArray[np.int64]:
@@ -252,3 +280,6 @@ class PartitionFold:
         series, unit = self._series.compact(used("series")), self._units.compact(used("unit"))
         for operator in self._operators:
             operator.renumber(series=series, unit=unit)
+        self._series_ids.renumber(series)
+        self._label_units.renumber(unit)
+        self._metric_units.renumber(unit)

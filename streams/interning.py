@@ -6,7 +6,7 @@ window uses leave at every snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -14,6 +14,40 @@ import numpy.typing as npt
 
 Series = tuple[str, str, str]  # swarm_id, agent_id ('' = the swarm itself), metric
 K = TypeVar("K", bound=Hashable)
+E = TypeVar("E")
+
+
+class DictionaryIds(Generic[E, K]):
+    """Positions in a list that only grows -> ids of an interner; each entry is looked up once.
+
+    Another list (the decoder started its dictionaries over) begins anew.
+    """
+
+    __slots__ = ("_entries", "_ids", "_interner", "_key_of")
+
+    def __init__(self, interner: Interner[K], key_of: Callable[[E], K]) -> None:
+        self._interner = interner
+        self._key_of = key_of
+        self._entries: Sequence[E] = ()
+        self._ids = np.empty(0, dtype=np.int64)
+
+    def ids(self, entries: Sequence[E], positions: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+        """The id of each entry at `positions`; entries nobody points at get none."""
+        if entries is not self._entries:
+            self._entries, self._ids = entries, np.empty(0, dtype=np.int64)
+        if len(self._ids) < len(entries):
+            self._ids = np.concatenate([self._ids, np.full(len(entries) - len(self._ids), -1, dtype=np.int64)])
+        found = self._ids[positions]
+        if len(found) and found.min() < 0:
+            new = np.unique(positions[found < 0])
+            self._ids[new] = self._interner.ids([self._key_of(entries[i]) for i in new.tolist()])
+            found = self._ids[positions]
+        return found
+
+    def renumber(self, new_ids: npt.NDArray[np.int64]) -> None:
+        """After the interner was compacted: new_ids[old] is the new one, -1 when it is gone."""
+        known = self._ids >= 0
+        self._ids[known] = new_ids[self._ids[known]]
 
 
 class Interner(Generic[K]):

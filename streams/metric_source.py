@@ -12,23 +12,31 @@ import numpy as np
 import numpy.typing as npt
 
 from models.codecs import decode_metrics, payload_of
+from models.codecs.dictionaries import Dictionaries
 from models.codecs.metrics import MetricChunk
 from models.codecs.records import DecodeError, EventError, RawRecord, error_of
 from models.error_codes import ErrorCode
 from streams.accepted import AcceptedEvents
 from streams.fold import PartitionFold
-from streams.result_rows import record_columns
 
 
 class MetricSource:
-    """The metrics topic."""
+    """One partition of the metrics topic."""
+
+    def __init__(self) -> None:
+        self._dictionaries = Dictionaries()
 
     def decode(self, records: Sequence[RawRecord]) -> MetricChunk:
         """Columns of the valid events, and the errors."""
-        return decode_metrics(records)
+        return decode_metrics(records, self._dictionaries)
 
     def accept(
-        self, chunk: MetricChunk, records: Sequence[RawRecord], fold: PartitionFold, fresh: npt.NDArray[np.bool_]
+        self,
+        chunk: MetricChunk,
+        records: Sequence[RawRecord],
+        appended_ms: npt.NDArray[np.int64],
+        fold: PartitionFold,
+        fresh: npt.NDArray[np.bool_],
     ) -> AcceptedEvents:
         """Drops repetitions, puts events from the future to the dead letters, returns the rest."""
         events = AcceptedEvents(
@@ -42,14 +50,19 @@ class MetricSource:
             labels=chunk.labels,
             label_idx=chunk.label_idx,
             ids=chunk.ids,
-        ).keep(fresh[chunk.record])
-        events = self._refuse_future(events, records, fold)
+        )
+        if not fresh.all():
+            events = events.keep(fresh[chunk.record])
+        events = self._refuse_future(events, records, appended_ms, fold)
         return self._drop_known_ids(events, fold)
 
     def _refuse_future(
-        self, events: AcceptedEvents, records: Sequence[RawRecord], fold: PartitionFold
+        self,
+        events: AcceptedEvents,
+        records: Sequence[RawRecord],
+        appended_ms: npt.NDArray[np.int64],
+        fold: PartitionFold,
     ) -> AcceptedEvents:
-        _, appended_ms = record_columns(records)
         future = events.timestamp_ms > appended_ms[events.record] + fold.config.future_skew_ms
         if not future.any():
             return events
@@ -64,12 +77,10 @@ class MetricSource:
         if events.ids is None:
             return events
         observe = fold.ids.observe
-        swarms = [s[0] for s in events.series]
-        series = events.series_idx.tolist()
         # The leaves of an object value share their event's id: the metric belongs to the identity.
-        metrics = [s[2] for s in events.series]
+        names = map(events.series.__getitem__, events.series_idx.tolist())
         new = np.fromiter(
-            (not i or observe(swarms[s], metrics[s], i) for i, s in zip(events.ids, series, strict=True)),
+            (not i or observe(swarm, metric, i) for i, (swarm, _, metric) in zip(events.ids, names, strict=True)),
             dtype=bool,
             count=len(events),
         )

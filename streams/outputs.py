@@ -1,6 +1,6 @@
 """What a partition's fold has produced since the last flush.
 
-In: Arrow tables of result rows. Out: one batch for the sinks. Never: loses a row between two flushes.
+In: accepted events, Arrow tables of result rows. Out: one batch for the sinks. Never: loses a row between two flushes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from models.rows import STREAM_TABLES, TABLES
+from streams.metric_rows import StoredEvents, metric_rows
+from streams.result_rows import Origin
 
 
 @dataclass(slots=True)
 class Outputs:
     """Rows by result table, in the order they were made, and counts of what happened."""
 
+    origin: Origin
     tables: dict[str, list[pa.Table]] = field(default_factory=dict)
+    events: list[StoredEvents] = field(default_factory=list)  # made into rows of `metrics` when the batch is
     rows: int = 0
 
     def add(self, table: str, rows: pa.Table | None) -> None:
@@ -26,13 +30,18 @@ class Outputs:
         self.tables.setdefault(table, []).append(rows)
         self.rows += rows.num_rows
 
+    def add_events(self, events: StoredEvents) -> None:
+        """Appends accepted events."""
+        if len(events):
+            self.events.append(events)
+            self.rows += len(events)
+
     def batch(self) -> dict[str, pa.Table]:
         """One table a result table, in the order of models.rows.TABLES."""
-        return {
-            name: pa.concat_tables(self.tables[name]).unify_dictionaries()
-            for name in (*TABLES, *STREAM_TABLES)
-            if name in self.tables
-        }
+        found = {name: pa.concat_tables(tables) for name, tables in self.tables.items()}
+        if self.events:
+            found["metrics"] = metric_rows(self.events, self.origin)
+        return {name: found[name].unify_dictionaries() for name in (*TABLES, *STREAM_TABLES) if name in found}
 
 
 @dataclass(slots=True)

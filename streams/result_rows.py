@@ -1,6 +1,6 @@
-"""Turns what the fold holds into Arrow tables with the columns of models.rows.
+"""Turns windows and errors of the fold into Arrow tables with the columns of models.rows.
 
-In: accepted events, window rows, decode errors. Out: Arrow tables. Never: decides anything.
+In: window rows, decode errors. Out: Arrow tables. Never: decides anything.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from models.codecs.records import DecodeError, RawRecord
-from models.codecs.structs import Label
-from models.rows import DEAD_LETTERS, METRICS, SWARM_WINDOWS, WINDOWS
+from models.rows import DEAD_LETTERS, SWARM_WINDOWS, WINDOWS
 from models.windows.operator import WindowRows
 from models.windows.rollup import roll_up
-from streams.accepted import AcceptedEvents
 from streams.interning import Interner, Series
 
 VERSION_SHIFT: Final = 48  # ver = fold version << 48 | offset: 65,536 fold versions, 2**48 offsets a partition
@@ -67,45 +65,6 @@ def times(epoch_ms: npt.NDArray[np.int64]) -> pa.Array:
 def tag_maps(tags: Sequence[Sequence[tuple[str, str]]]) -> pa.Array:
     """One map a row."""
     return pa.array([list(t) for t in tags], type=pa.map_(pa.string(), pa.string()))
-
-
-def metric_rows(
-    events: AcceptedEvents,
-    records: Sequence[RawRecord],
-    origin: Origin,
-    units: Sequence[str],
-    unit_of_event: npt.NDArray[np.int64],
-) -> pa.Table:
-    """Rows of `metrics`. `units[unit_of_event[i]]` is the unit of event i."""
-    n = len(events)
-    offsets, stamps = record_columns(records)
-    label = events.label_idx
-
-    def by_label(get: Callable[[Label], str]) -> pa.DictionaryArray:
-        return coded(label, [get(one) for one in events.labels])
-
-    swarms, agents, metrics = (coded(events.series_idx, [s[k] for s in events.series]) for k in range(3))
-    columns = {
-        "swarm_id": swarms,
-        "agent_id": agents,
-        "run_id": by_label(lambda one: one.run_id),
-        "metric": metrics,
-        "timestamp": times(events.timestamp_ms),
-        "value": pa.array(events.value),
-        "unit": coded(unit_of_event, units),
-        "tags": tag_maps([one.tags for one in events.labels]).take(pa.array(label)),
-        "weight": pa.array(events.weight),
-        "source": by_label(lambda one: one.source),
-        "priority": by_label(lambda one: one.priority),
-        "category": by_label(lambda one: one.category),
-        "provenance": by_label(lambda one: one.provenance),
-        "event_id": pa.array(events.ids if events.ids is not None else [""] * n, pa.string()),
-        "appended_at": times(stamps[events.record]),
-        **origin.columns(n),
-        "offset": pa.array(offsets[events.record].astype(np.uint64)),
-        "idx": pa.array(events.idx.astype(np.uint32)),
-    }
-    return pa.table([columns[f.name] for f in METRICS], schema=METRICS)
 
 
 def window_rows(

@@ -1,30 +1,28 @@
-"""Snapshots of partition states in a directory: written whole or not at all, checked when read.
+"""What a snapshot is, who may read it, which ones are kept: the port every snapshot store stands behind.
 
-In: a state's bytes and where they belong. Out: the newest valid snapshot. Never: reads a pickle; mistakes a snapshot
-of another log, fold version or configuration for its own.
+In: a state's bytes and where they belong. Out: bytes that tell by themselves whether they are whole.
+Never: reads a pickle; mistakes a snapshot of another log, fold version or configuration for its own.
 
-    <dir>/<fold version>/<topic>-<partition>/<log id>/<next offset, 20 digits>.snap
-
-A file is MAGIC, the length of the header, the header (JSON), zlib-compressed state, and a CRC-32 over all of it.
+The bytes are MAGIC, the length of the header, the header (JSON), zlib-compressed state, and a CRC-32 over all of it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 MAGIC: Final = b"MURMSNAP"
-FORMAT: Final = 1  # of the file, not of the state in it
+FORMAT: Final = 1  # of the bytes, not of the state in them
 COMPRESSION_LEVEL: Final = (
     1  # zlib: 57 ms for 10 MB of window state, 12 % of its size; level 6 gains 2 points for 4x the time
 )
+ARCHIVE_INTERVAL_S: Final = 3_600  # one snapshot an hour is archived: a replay then folds an hour too much at most
+ARCHIVE_INTERVALS: Final = 48  # two days: a fault is found the day after; older points are replayed from earlier
 _LENGTH = struct.Struct("<I")
 
 
@@ -52,85 +50,70 @@ class Snapshot:
     state: bytes
 
 
-class DirectorySnapshots:
-    """The snapshots of one partition of one log under one fold version. `config` must match what is stored."""
+class SnapshotStore(Protocol):
+    """The snapshots of one partition of one log under one fold version. Every call may block: use a thread."""
 
-    def __init__(self, directory: Path, header: SnapshotHeader, *, kept: int) -> None:
-        self._dir = directory / str(header.fold_version) / f"{header.topic}-{header.partition}" / header.log_id
-        self._header = header
-        self._kept = kept
-        self.corrupt = 0  # files found unreadable; they are left in place for a look
+    corrupt: int  # snapshots found damaged; they are passed over
+
+    @property
+    def where(self) -> str:
+        """Where the snapshots lie, for messages."""
+        ...
 
     def save(self, state: bytes, next_offset: int) -> int:
-        """Writes tmp -> fsync -> rename -> fsync of the directory; returns the bytes written.
+        """Returns when the snapshot is durable, with the bytes written. An older one of the last ones is kept.
 
-        Raises OSError when the disk is full or not writable; the previous snapshots are untouched then.
+        Raises OSError when the store does not take it; earlier snapshots are untouched then.
         """
-        data = encode(msgspec.structs.replace(self._header, next_offset=next_offset), state)
-        self._dir.mkdir(parents=True, exist_ok=True)
-        path = self._path(next_offset)
-        # The process id keeps two workers that overlap from writing one temporary file; the final bytes are equal.
-        tmp = path.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            with tmp.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            tmp.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                tmp.unlink()
-            raise
-        _fsync_directory(self._dir)
-        self._prune()
-        return len(data)
+        ...
 
-    def newest(self) -> Snapshot | None:
-        """The valid snapshot with the highest offset, or None.
+    def newest(self, at_most: int | None = None) -> Snapshot | None:
+        """The valid snapshot with the highest offset (not above `at_most`), or None.
 
-        Raises SnapshotError when a valid one was written under another configuration: its state must not be
-        continued, and silently starting over would mix two kinds of results.
+        Raises SnapshotError when it was written under another configuration: its state must not be continued, and
+        silently starting over would mix two kinds of results.
         """
-        for path in sorted(self._dir.glob("*.snap"), reverse=True):
-            try:
-                snapshot = decode(path.read_bytes())
-            except FileNotFoundError:
-                continue  # pruned by another worker
-            except (ValueError, OSError):
-                self.corrupt += 1
-                continue
-            self._check(path, snapshot.header)
-            return snapshot
-        return None
+        ...
 
     def any(self) -> bool:
-        """Whether there is any snapshot file of this log, valid or not."""
-        return next(self._dir.glob("*.snap"), None) is not None
+        """Whether there is any snapshot of this log, valid or not."""
+        ...
 
-    def _check(self, path: Path, header: SnapshotHeader) -> None:
-        if header.config != self._header.config:
-            raise SnapshotError(
-                f"{path}: written under other settings (configuration {header.config}, now {self._header.config}): "
-                "windows, lateness, skew, memory bounds, anomaly threshold or prices have changed, and results of two "
-                "configurations must not mix. Restore the settings, or set MURMUR_FOLD_VERSION to "
-                f"{header.fold_version + 1} to recompute from the log beside the old results."
-            )
-        same = (header.log_id, header.topic, header.partition, header.fold_version)
-        mine = (self._header.log_id, self._header.topic, self._header.partition, self._header.fold_version)
-        if same != mine:
-            raise SnapshotError(f"{path}: belongs to {same}, not to {mine}; move it back to its own folder")
 
-    def _path(self, next_offset: int) -> Path:
-        return self._dir / f"{next_offset:020d}.snap"
+def kept_snapshots(saved_at_s: Mapping[int, float], *, newest: int) -> set[int]:
+    """Of snapshots by next offset, those to keep: the newest few, and the first of each hour of the last two days.
 
-    def _prune(self) -> None:
-        for old in sorted(self._dir.glob("*.snap"))[: -self._kept]:
-            with contextlib.suppress(OSError):
-                old.unlink()
+    The first of an hour, so that what is archived stays the same while new ones come.
+    """
+    keep = set(sorted(saved_at_s)[-newest:])
+    if not saved_at_s:
+        return keep
+    oldest = max(saved_at_s.values()) // ARCHIVE_INTERVAL_S - ARCHIVE_INTERVALS
+    first_of_hour: dict[float, int] = {}
+    for offset, at_s in sorted(saved_at_s.items()):
+        hour = at_s // ARCHIVE_INTERVAL_S
+        if hour > oldest:
+            first_of_hour.setdefault(hour, offset)
+    return keep | set(first_of_hour.values())
+
+
+def require_own(found: SnapshotHeader, mine: SnapshotHeader, *, where: str) -> None:
+    """Raises SnapshotError unless the snapshot found belongs to this place and configuration."""
+    if found.config != mine.config:
+        raise SnapshotError(
+            f"{where}: written under other settings (configuration {found.config}, now {mine.config}): "
+            "windows, lateness, skew, memory bounds, anomaly threshold or prices have changed, and results of two "
+            "configurations must not mix. Restore the settings, or set MURMUR_FOLD_VERSION to "
+            f"{found.fold_version + 1} to recompute from the log beside the old results."
+        )
+    same = (found.log_id, found.topic, found.partition, found.fold_version)
+    own = (mine.log_id, mine.topic, mine.partition, mine.fold_version)
+    if same != own:
+        raise SnapshotError(f"{where}: belongs to {same}, not to {own}; move it back to its own folder")
 
 
 def encode(header: SnapshotHeader, state: bytes) -> bytes:
-    """The bytes of a snapshot file."""
+    """The bytes of a snapshot."""
     head = msgspec.json.encode(header)
     body = MAGIC + _LENGTH.pack(len(head)) + head + zlib.compress(state, COMPRESSION_LEVEL)
     return body + _LENGTH.pack(zlib.crc32(body))
@@ -151,11 +134,3 @@ def decode(data: bytes) -> Snapshot:
     if header.format != FORMAT:
         raise ValueError(f"format {header.format}, this build reads {FORMAT}")
     return Snapshot(header, state)
-
-
-def _fsync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

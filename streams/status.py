@@ -44,6 +44,7 @@ def snapshot_of(
     state = "stalled" if error else "ready" if transport.assigned else "starting"
     return {
         **head(name=name, state=state, error=error, clock=clock),
+        "fold_version": engine.settings.fold_version,
         "events_total": counters["events"],
         "records_total": counters["records"],
         "dead_letters_total": counters["dead_letters"],
@@ -83,6 +84,7 @@ def _partition(engine: Engine, partition: Partition, transport: Transport) -> di
     return {
         "topic": partition.topic,
         "partition": partition.number,
+        "log_id": worker.fold.origin.log_id,
         "log_end_offset": end,
         "next_offset": worker.fold.next_offset,
         "acknowledged_offset": worker.acknowledged,

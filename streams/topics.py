@@ -21,12 +21,24 @@ ACTIVITIES: Final = "swarm.activities"
 WINDOWS: Final = "swarm.windows"
 ANOMALIES: Final = "swarm.anomalies"
 DEAD_LETTERS: Final = "swarm.dead-letters"
+STATE: Final = "<app_id>-state"  # full_name puts the group's name in its place
 
 _DAY_MS: Final = 86_400_000
 # Twice what the decoder accepts: an oversized record shall become a dead letter that says so, not a send that fails
 # in the producer with nothing to look at afterwards.
 MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024
 CREATE_TIMEOUT_MS: Final = 30_000  # a KRaft node that has just started answers within a few seconds
+
+
+# A snapshot replaces another every few seconds. Without these the broker would keep a gigabyte or a week of replaced
+# ones a partition, and a resuming worker would read them.
+_STATE_CONFIG: Final = {
+    "segment.bytes": str(64 * 1024 * 1024),
+    "segment.ms": str(3_600_000),
+    "min.cleanable.dirty.ratio": "0.1",
+    "delete.retention.ms": str(3_600_000),
+    "message.timestamp.type": "CreateTime",
+}
 
 
 class TopicError(Exception):
@@ -39,7 +51,7 @@ class BrokerAwayError(TopicError):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One row of the table. `source`: partitioned by settings.partitions and folded by the workers."""
+    """One row of the table. `source`: folded by the workers. `state`: made only where snapshots go to Kafka."""
 
     name: str
     key: str
@@ -47,9 +59,12 @@ class Topic:
     retention_ms: int
     source: bool = False
     compacted: bool = False
+    state: bool = False
 
     def config(self) -> dict[str, str]:
         """The broker-side configuration of this topic."""
+        if self.state:
+            return {"cleanup.policy": "compact", "max.message.bytes": str(MESSAGE_BYTES_MAX), **_STATE_CONFIG}
         return {
             "cleanup.policy": "compact,delete" if self.compacted else "delete",
             "retention.ms": str(self.retention_ms),
@@ -72,13 +87,19 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic(WINDOWS, "row identity", "window row, absolute values, ver", 7 * _DAY_MS, compacted=True),
     Topic(ANOMALIES, "anomaly id", "anomaly with evidence", 30 * _DAY_MS),
     Topic(DEAD_LETTERS, "source coordinates", "original bytes, reason in headers", 30 * _DAY_MS),
+    Topic(STATE, "place, next offset, chunk", "a chunk of a snapshot, or its head", 7 * _DAY_MS, state=True),
 )
 SOURCE_TOPICS: Final = tuple(t.name for t in TOPICS if t.source)
 
 
 def full_name(settings: Settings, name: str) -> str:
     """The name on the broker: the prefix, then the name of the table."""
-    return settings.topic_prefix + name
+    return settings.topic_prefix + name.replace("<app_id>", settings.app_id)
+
+
+def topics_of(settings: Settings) -> list[Topic]:
+    """The topics this installation uses."""
+    return [t for t in TOPICS if not t.state or settings.snapshot_store == "kafka"]
 
 
 async def ensure_topics(settings: Settings) -> None:
@@ -92,7 +113,7 @@ async def ensure_topics(settings: Settings) -> None:
     try:
         await admin.start()
         existing = set(await admin.list_topics())
-        missing = [t for t in TOPICS if full_name(settings, t.name) not in existing]
+        missing = [t for t in topics_of(settings) if full_name(settings, t.name) not in existing]
         if missing:
             await _create(admin, settings, missing)
     except (KafkaError, OSError) as error:
@@ -131,6 +152,27 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: list[
     for name, code, *rest in response.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
             raise TopicError(f"topic {name} was refused with Kafka error {code}: {rest[0] if rest else ''}")
+
+
+async def partition_count(settings: Settings, name: str) -> int:
+    """How many partitions a topic of the table has on the broker. Raises BrokerAwayError, TopicError."""
+    topic = full_name(settings, name)
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka_bootstrap, client_id="murmur-topics", **client_options(settings)
+    )
+    try:
+        await admin.start()
+        found = await admin.describe_topics([topic])
+    except (KafkaError, OSError) as error:
+        raise BrokerAwayError(f"Kafka at {settings.kafka_bootstrap}: {error!r}") from error
+    finally:
+        await admin.close()
+    count = len(found[0]["partitions"]) if found else 0
+    if not count:
+        raise TopicError(
+            f"topic {topic} does not exist on {settings.kafka_bootstrap}: a worker makes it when it starts"
+        )
+    return count
 
 
 async def log_ids(settings: Settings, *, timeout_s: float = 30.0) -> dict[str, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -29,6 +30,7 @@ from sinks.clickhouse.prices import publish_prices
 from sinks.delivery import backoff_s
 from sinks.registry import build
 from streams import logs
+from streams.activation import until_caught_up
 from streams.app import build_app, chunks_buffered, committed_offset
 from streams.brake import BadInputError
 from streams.engine import Engine, LogError, Partition
@@ -53,6 +55,10 @@ FLUSH_ON_STOP_S: Final = 5.0
 STATUS_INTERVAL_S: Final = 1.0
 START_RETRY_S: Final = 1.0  # first pause while the broker is away; doubles up to sinks.delivery.BACKOFF_S_MAX
 WATCH_INTERVAL_S: Final = 10.0  # how soon a replaced log, or a server that is away, is noticed
+# Python's default is a garbage pass every 700 allocations, which tripled the cost of a consumed record: 0.34 us against
+# 1.1 us. Records are no part of cycles; 50,000 containers that were bound at most some 25 MB of garbage.
+GC_ALLOCATIONS: Final = 50_000
+GC_GENERATIONS: Final = (20, 50)  # passes of a generation before the next older one is looked at
 SINK_TOPICS: Final = {
     "windows": WINDOWS,
     "swarm_windows": WINDOWS,
@@ -65,6 +71,8 @@ EXPECTED: Final = (SinkError, TopicError, LogError, SnapshotError, BadInputError
 def run(settings: Settings, name: str) -> int:
     """Runs until told to stop; returns the exit code."""
     logs.configure(settings.log_level)
+    gc.freeze()  # what is loaded by now lives as long as the process: no pass needs to look at it
+    gc.set_threshold(GC_ALLOCATIONS, *GC_GENERATIONS)
     try:
         claim(settings.home, name)
     except (WorkerNameError, OSError) as error:
@@ -118,7 +126,7 @@ class _Worker:
             asyncio.ensure_future(self._watch_servers(engine, identities, sinks)),
         ]
         if not shown:
-            watchers.append(asyncio.ensure_future(self._activate_when_caught_up(engine, app)))
+            watchers.append(asyncio.ensure_future(self._activate_when_caught_up(engine)))
         stop, failed = asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(engine.failed.wait())
         await asyncio.wait([stop, failed], return_when=asyncio.FIRST_COMPLETED)
         for task in (stop, failed, *watchers):
@@ -174,21 +182,20 @@ class _Worker:
                 log.warning("status_not_written %s", error)
             await asyncio.sleep(STATUS_INTERVAL_S)
 
-    async def _activate_when_caught_up(self, engine: Engine, app: faust.App) -> None:
-        """A new fold version is shown when it stands at the end of every partition it was assigned."""
+    async def _activate_when_caught_up(self, engine: Engine) -> None:
+        """A new fold version is shown when its group has caught up with every partition of the log."""
+        await until_caught_up(self._settings, self._clock)
+        attempts = 0
         while True:
-            await asyncio.sleep(STATUS_INTERVAL_S)
-            transport = _transport(app, engine)
-            ends = transport.ends
-            behind = [p for p, w in engine.workers.items() if p not in ends or w.acknowledged < ends[p]]
-            if transport.assigned and len(engine.workers) >= len(transport.assigned) and not behind:
-                try:
-                    await asyncio.to_thread(folds.activate, self._settings, config=engine.fingerprint)
-                except RetryableSinkError as error:
-                    log.warning("fold_not_activated %s", error)
-                    continue
-                log.info("fold_activated version=%d", self._settings.fold_version)
-                return
+            try:
+                await asyncio.to_thread(folds.activate, self._settings, config=engine.fingerprint)
+            except RetryableSinkError as error:
+                attempts += 1
+                log.warning("fold_not_activated %s", error)
+                await asyncio.sleep(backoff_s(attempts, error.retry_after_s))
+                continue
+            log.info("fold_activated version=%d", self._settings.fold_version)
+            return
 
     async def _watch_servers(self, engine: Engine, identities: dict[str, str], sinks: list[Sink]) -> None:
         """Looks at broker and sinks now and then, so that the status tells of a fault also while nothing is written."""

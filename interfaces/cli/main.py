@@ -41,6 +41,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "monitor": ("interfaces.cli.monitor", "Watch the newest windows of a swarm."),
     "sql": ("interfaces.cli.sql", "Ask ClickHouse a question."),
     "migrate": ("interfaces.cli.migrate", "Bring the ClickHouse schema up to date."),
+    "audit": ("interfaces.cli.audit", "Compare raw rows, window rows and offsets; 0 equal, 1 different."),
+    "replay": ("interfaces.cli.replay", "Compute results again from the log; compare, repair or change the version."),
     "report": ("interfaces.cli.report", "Generate, list and show reports."),
     "compare": ("interfaces.cli.compare", "Compare swarms with effect sizes and intervals."),
 }
@@ -203,6 +205,10 @@ def _is_expected(error: Exception) -> bool:
         ("sinks.base", "SinkError"),
         ("infra.local.layout", "StackError"),
         ("streams.topics", "TopicError"),
+        ("streams.replay", "ReplayError"),
+        ("streams.snapshots", "SnapshotError"),
+        ("streams.engine", "LogError"),
+        ("streams.brake", "BadInputError"),
     ):
         known = getattr(sys.modules.get(module), name, None)
         if known is not None and isinstance(error, known):

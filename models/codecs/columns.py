@@ -144,7 +144,8 @@ class ColumnReader:
 
     def _weights(self) -> npt.NDArray[np.float64]:
         if all(batch.weight is None for batch in self._batches):
-            return np.ones(sum(batch.n for batch in self._batches), dtype=np.float64)
+            # One number seen n times: no weight takes no memory until rows are made of it.
+            return np.broadcast_to(np.float64(1.0), (sum(batch.n for batch in self._batches),))
         ones = np.ones(max(batch.n for batch in self._batches), dtype="<f8").tobytes()
         parts = [b.weight if b.weight is not None else ones[: b.n * 8] for b in self._batches]
         return _join(parts, "<f8").astype(np.float64)

@@ -1,7 +1,8 @@
-"""The dictionaries of a chunk: distinct series and labels, each checked and normalised once.
+"""The dictionaries of a partition's decoder: distinct series and labels, each checked and normalised once.
 
 In: keys as they were sent. Out: the index of the normalised series or label, or INVALID when it breaks a rule.
-Never: repeats work for a key it has seen; a lookup of a known key runs in C (`dict.__getitem__`).
+Never: repeats work for a key it has seen; a lookup of a known key runs in C (`dict.__getitem__`). Never part of any
+state: an index means something only together with the list it points into.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ DIMENSION_PREFIX: Final = "dim."
 
 Series = tuple[str, str, str]  # swarm_id, agent_id, metric
 TextLabelKey = tuple[tuple[str, str, str, str, str, str], bytes, bytes]  # label fields, tags and dimensions as JSON
+
+# Keys remembered before the dictionaries start over. Series: more than a partition has active, so that they are kept
+# from chunk to chunk (about 0.4 KB each). Labels: tags may be different in every event and must not fill the memory.
+SERIES_KEYS_MAX: Final = 262_144
+LABEL_KEYS_MAX: Final = 65_536
 
 _TAGS: Final = msgspec.json.Decoder(Tags)
 _RULES: Final = {name: rule for name, rule, _ in rules.METRIC_FIELDS}
@@ -62,6 +68,11 @@ class LabelIndex(dict[TextLabelKey, int]):
         self._index: dict[Label, int] = {}
         self._pairs: dict[Any, int] = {}
 
+    @property
+    def keys_known(self) -> int:
+        """How many keys of both kinds are remembered."""
+        return len(self) + len(self._pairs)
+
     def __missing__(self, key: TextLabelKey) -> int:
         """The fields themselves were checked by the struct they come from; the texts are read here."""
         fields, tags, dimensions = key
@@ -95,3 +106,20 @@ class LabelIndex(dict[TextLabelKey, int]):
         if index == len(self.entries):
             self.entries.append(label)
         return index
+
+
+class Dictionaries:
+    """Series and labels of the chunks decoded one after another."""
+
+    __slots__ = ("labels", "series")
+
+    def __init__(self) -> None:
+        self.series = SeriesIndex()
+        self.labels = LabelIndex()
+
+    def trim(self) -> None:
+        """Between two chunks: starts over when too much is remembered. Lists handed out before stay as they are."""
+        if len(self.series) > SERIES_KEYS_MAX:
+            self.series = SeriesIndex()
+        if self.labels.keys_known > LABEL_KEYS_MAX:
+            self.labels = LabelIndex()

@@ -1,6 +1,6 @@
 """Metric records -> columns: the hot path.
 
-In: a chunk of raw records, in log order. Out: one `MetricChunk`: numpy columns, the chunk's dictionaries, the errors.
+In: a chunk of raw records, in log order. Out: one `MetricChunk`: numpy columns, their dictionaries, the errors.
 Never: raises for bad input, reads a clock, or lets a result depend on how records were cut into chunks.
 
 Two ways lead to the columns. The fast one decodes a whole JSON record into structs and maps over them in C; when
@@ -9,17 +9,19 @@ anything in a record is unusual, that record alone is read again by `json_text` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from operator import attrgetter
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from models.codecs import rules
 from models.codecs.columns import ColumnReader, Columns, read_batch, row_event, row_payload
-from models.codecs.dictionaries import INVALID, LabelIndex, Series, SeriesIndex, make_label
+from models.codecs.dictionaries import INVALID, Dictionaries, Series, make_label
 from models.codecs.envelope import open_envelope
 from models.codecs.fast import FastReader
 from models.codecs.json_text import read_items
@@ -33,7 +35,7 @@ from models.codecs.records import (
     RawRecord,
     error_of,
 )
-from models.codecs.structs import Label, MetricStruct, OpenMetricStruct
+from models.codecs.structs import NO_TAGS, Label, MetricStruct, OpenMetricStruct
 
 _FAST: Final = FastReader(MetricStruct, OpenMetricStruct)
 
@@ -57,18 +59,21 @@ class MetricChunk:
     timestamp_ms: npt.NDArray[np.int64]
     value: npt.NDArray[np.float64]
     weight: npt.NDArray[np.float64]
-    series: list[Series]  # (swarm_id, agent_id, metric); every entry is used
+    series: list[Series]  # (swarm_id, agent_id, metric); also of other chunks, and it grows: never change it
     series_idx: npt.NDArray[np.int32]
-    labels: list[Label]  # every entry is used
+    labels: list[Label]  # likewise
     label_idx: npt.NDArray[np.int32]
     ids: list[str] | None  # None: no event of the chunk carries an id
     errors: list[DecodeError]  # by record, then position
     producers: list[ProducerStamp | None]  # one a record
 
 
-def decode_metrics(records: Sequence[RawRecord]) -> MetricChunk:
-    """Decodes a chunk of records of the metrics topic."""
-    return _Decoding(records).run()
+def decode_metrics(records: Sequence[RawRecord], dictionaries: Dictionaries | None = None) -> MetricChunk:
+    """Decodes a chunk of records of the metrics topic.
+
+    `dictionaries` keep what earlier chunks have looked up; None: start with empty ones.
+    """
+    return _Decoding(records, dictionaries or Dictionaries()).run()
 
 
 @dataclass(slots=True)
@@ -82,10 +87,11 @@ class _Slow:
 class _Decoding:
     """One chunk under way. Structs of all JSON records stand in one list, so that columns are cut from it in C."""
 
-    def __init__(self, records: Sequence[RawRecord]) -> None:
+    def __init__(self, records: Sequence[RawRecord], dictionaries: Dictionaries) -> None:
+        dictionaries.trim()
         self.records = records
-        self.series = SeriesIndex()
-        self.labels = LabelIndex()
+        self.series = dictionaries.series
+        self.labels = dictionaries.labels
         self.columns = ColumnReader(self.series.__getitem__, self.labels.of_pairs)
         self.errors: list[DecodeError] = []
         self.producers: list[ProducerStamp | None] = [None] * len(records)
@@ -144,12 +150,7 @@ class _Decoding:
         if not events:
             return None
         series = np.array(list(map(self.series.__getitem__, map(_series_key, events))), dtype=np.int32)
-        label_keys = zip(
-            map(_label_fields, events),
-            map(bytes, map(_tags, events)),
-            map(bytes, map(_dimensions, events)),
-            strict=True,
-        )
+        label_keys = zip(map(_label_fields, events), _texts(_tags, events), _texts(_dimensions, events), strict=True)
         label = np.array(list(map(self.labels.__getitem__, label_keys)), dtype=np.int32)
         counts = np.array(self.event_counts, dtype=np.int64)
         record = np.repeat(np.array(self.event_records, dtype=np.int32), counts)
@@ -226,8 +227,6 @@ class _Decoding:
                 raise AssertionError(f"record {index} row {row}: refused by the columns, accepted by the rules")
 
     def _chunk(self, columns: Columns) -> MetricChunk:
-        series, series_idx = _compact(self.series.entries, columns.series_idx)
-        labels, label_idx = _compact(self.labels.entries, columns.label_idx)
         return MetricChunk(
             n=len(columns.record),
             record=columns.record,
@@ -235,14 +234,22 @@ class _Decoding:
             timestamp_ms=columns.timestamp_ms,
             value=columns.value,
             weight=columns.weight,
-            series=series,
-            series_idx=series_idx,
-            labels=labels,
-            label_idx=label_idx,
+            series=self.series.entries,
+            series_idx=columns.series_idx,
+            labels=self.labels.entries,
+            label_idx=columns.label_idx,
             ids=columns.ids,
             errors=self.errors,
             producers=self.producers,
         )
+
+
+def _texts(get: Callable[[MetricStruct], msgspec.Raw], events: list[MetricStruct]) -> Iterable[bytes]:
+    """The JSON of each event's tags or dimensions; nearly always none has any, and then nothing is converted."""
+    raw = list(map(get, events))
+    if raw.count(NO_TAGS) == len(raw):  # compares identities first: the default is one object
+        return repeat(bytes(NO_TAGS), len(raw))
+    return map(bytes, raw)
 
 
 def _label(fields: rules.Fields) -> Label:
@@ -299,18 +306,6 @@ def _take(columns: Columns, rows: npt.NDArray[Any]) -> Columns:
         label_idx=columns.label_idx[positions],
         ids=ids,
         valid=columns.valid[positions],
-    )
-
-
-def _compact(entries: list[Any], index: npt.NDArray[np.int32]) -> tuple[list[Any], npt.NDArray[np.int32]]:
-    """Drops dictionary entries that only refused events had used."""
-    used = np.zeros(len(entries), dtype=np.bool_)
-    used[index] = True
-    if used.all():
-        return entries, index
-    renumbered = np.cumsum(used, dtype=np.int32) - 1
-    return [entry for entry, keep in zip(entries, used.tolist(), strict=True) if keep], renumbered[index].astype(
-        np.int32
     )
 
 

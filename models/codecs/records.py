@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import msgspec
+
 from models.error_codes import ErrorCode
 
 RECORD_BYTES_MAX: Final = 8 << 20  # as stored in the log; eight times Kafka's default max.message.bytes
@@ -29,8 +31,8 @@ CONTENT_NDJSON: Final = "application/x-ndjson"
 CONTENT_COLUMNS: Final = "application/vnd.murmur.columns+msgpack"
 
 
-class RawRecord(NamedTuple):
-    """One record as it stands in the log."""
+class RawRecord(msgspec.Struct, frozen=True, gc=False):
+    """One record as it stands in the log. A struct: made a million times a second, it costs a quarter of a tuple."""
 
     offset: int
     timestamp_ms: int  # append time, or the producer's stamp where the broker keeps that

@@ -50,7 +50,7 @@ TagKey = Annotated[str, Meta(min_length=1, max_length=TAG_KEY_LENGTH_MAX)]
 Tags = Annotated[dict[TagKey, Text], Meta(max_length=TAGS_MAX)]
 Category = Literal[_Category, ""]
 
-_NO_TAGS = Raw(b"{}")
+NO_TAGS = Raw(b"{}")
 
 
 class MetricStruct(Struct, forbid_unknown_fields=True, gc=False):
@@ -71,8 +71,8 @@ class MetricStruct(Struct, forbid_unknown_fields=True, gc=False):
     priority: Priority = "medium"
     category: Category = ""
     provenance: Provenance = "measured"
-    tags: Raw = _NO_TAGS
-    dimensions: Raw = _NO_TAGS
+    tags: Raw = NO_TAGS
+    dimensions: Raw = NO_TAGS
     weight: Weight = 1.0
     id: OptionalIdentifier = ""
     v: Version = SCHEMA_VERSION

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -32,7 +33,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EventColumns:
     """Accepted events of a chunk, in log order. `series` are the partition's ids; `weight` None means 1 each."""
 
@@ -43,6 +44,11 @@ class EventColumns:
     unit: Ints  # the partition's ids of the units; a window keeps the unit of its first event
     offset: Ints  # of the event's record
     watermark_before_ms: Ints  # the watermark before the event's record
+
+    @cached_property
+    def sketch_keys(self) -> npt.NDArray[np.int32]:
+        """The sketch bucket of each value, computed once for all kinds of windows."""
+        return keys_of(self.value)
 
     def repeat(self, times: int) -> EventColumns:
         """Each event `times` times in a row."""
@@ -118,8 +124,7 @@ class WindowOperator:
             events = events.repeat(hops)
         slots = self._assign(events, starts)
         self.slots.accumulate(slots, events.value, events.weight, events.timestamp_ms, events.offset)
-        weights = np.ones(1) if events.weight is None else events.weight
-        self._sketches.add(slots, keys_of(events.value), np.broadcast_to(units_of(weights), slots.shape))
+        self._sketches.add(slots, events.sketch_keys, None if events.weight is None else units_of(events.weight))
 
     def is_late(self, events: EventColumns) -> npt.NDArray[np.bool_]:
         """Whether the newest window of each event had closed before the event's record."""
@@ -197,7 +202,7 @@ class WindowOperator:
     def restore(self, state: dict[str, object]) -> None:
         """Loads what `state` saved in place of what is there: a live worker takes over what another carried on.
 
-        The windows count as clean: a snapshot is only kept of acknowledged rows.
+        The windows count as changed: rows of open ones may not have been written when the snapshot was taken.
         """
         self.slots, self._sketches, self._closing = SlotArrays(), SlotSketches(), []
         columns = state["columns"]
@@ -206,7 +211,6 @@ class WindowOperator:
         slots = self.slots.take(len(arrays["series"]))
         for name, array in arrays.items():
             self.slots.column(name)[slots] = array
-        self.slots.dirty[slots] = False
         offsets = np.frombuffer(_bytes(state["sketch_offsets"]), dtype="<i8")
         self._sketches.add(
             np.repeat(slots, np.diff(offsets)),

@@ -73,3 +73,29 @@ def quantile(keys: npt.NDArray[np.int32], counts: npt.NDArray[np.int64], q: floa
     cumulative = np.cumsum(counts)
     position = int(np.searchsorted(cumulative, q * float(cumulative[-1]), side="left"))
     return min(max(value_of(int(keys[min(position, len(keys) - 1)])), low), high)
+
+
+def values_of(keys: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    """`value_of` each key."""
+    octave, step = np.divmod(np.abs(keys) - KEY_OFFSET, BUCKETS_PER_OCTAVE)
+    with np.errstate(over="ignore", invalid="ignore"):  # the last bucket reaches beyond the largest double
+        magnitudes = np.ldexp(2.0 ** (step / BUCKETS_PER_OCTAVE) * _HALF_BUCKET, octave)
+    return np.where(keys == 0, 0.0, np.sign(keys) * np.minimum(magnitudes, np.finfo(np.float64).max))
+
+
+def quantiles(
+    offsets: npt.NDArray[np.int64],
+    keys: npt.NDArray[np.int32],
+    counts: npt.NDArray[np.int64],
+    q: float,
+    *,
+    low: npt.NDArray[np.float64],
+    high: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """`quantile` of many sketches at once; the i-th is keys[offsets[i]:offsets[i + 1]] and must not be empty."""
+    cumulative = np.concatenate([[0], np.cumsum(counts)])
+    before, after = cumulative[offsets[:-1]], cumulative[offsets[1:]]
+    # Ranks are integers: the first count at or above q * total is the first at or above its ceiling.
+    ranks = before + np.ceil(q * (after - before)).astype(np.int64)
+    positions = np.searchsorted(cumulative[1:], np.maximum(ranks, before + 1), side="left")
+    return np.clip(values_of(keys[positions]), low, high)

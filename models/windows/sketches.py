@@ -13,9 +13,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from models.windows.sketch import KEY_BITS
+from models.windows.sketch import KEY_BITS, SKETCH_UNITS
 
 CODE_SHIFT: Final = KEY_BITS + 1
 KEY_BIAS: Final = 1 << KEY_BITS
@@ -31,15 +30,17 @@ class SlotSketches:
     def __init__(self) -> None:
         self._codes = np.empty(0, dtype=np.int64)
         self._counts = np.empty(0, dtype=np.int64)
-        self._pending: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
+        self._pending: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None]] = []
         self._pending_n = 0
 
     def __len__(self) -> int:
         self._merge()
         return len(self._codes)
 
-    def add(self, slots: npt.NDArray[np.int64], keys: npt.NDArray[np.int32], units: npt.NDArray[np.int64]) -> None:
-        """Adds `units` to bucket `keys` of `slots`, element by element."""
+    def add(
+        self, slots: npt.NDArray[np.int64], keys: npt.NDArray[np.int32], units: npt.NDArray[np.int64] | None
+    ) -> None:
+        """Adds `units` to bucket `keys` of `slots`, element by element; None: a weight of 1 each."""
         self._pending.append(((slots << CODE_SHIFT) | (keys.astype(np.int64) + KEY_BIAS), units))
         self._pending_n += len(slots)
         if self._pending_n > PENDING_MAX:
@@ -71,17 +72,8 @@ class SlotSketches:
     def _merge(self) -> None:
         if not self._pending:
             return
-        codes = np.concatenate([c for c, _ in self._pending])
-        units = np.concatenate([u for _, u in self._pending])
-        self._pending, self._pending_n = [], 0
-        # Hashing first: the additions of a second fall into far fewer buckets than there are events, and sorting
-        # the distinct codes is cheaper than sorting all.
-        encoded = pa.array(codes).dictionary_encode()
-        distinct = encoded.dictionary.to_numpy()
-        added = np.zeros(len(distinct), dtype=np.int64)
-        np.add.at(added, encoded.indices.to_numpy(), units)
-        order = np.argsort(distinct, kind="stable")
-        distinct, added = distinct[order], added[order]
+        pending, self._pending, self._pending_n = self._pending, [], 0
+        distinct, added = _totals(pending)
         at = np.searchsorted(self._codes, distinct)
         known = np.zeros(len(distinct), dtype=bool)
         inside = at < len(self._codes)
@@ -90,3 +82,19 @@ class SlotSketches:
         if not known.all():
             self._codes = np.insert(self._codes, at[~known], distinct[~known])
             self._counts = np.insert(self._counts, at[~known], added[~known])
+
+
+def _totals(
+    additions: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None]],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(distinct codes, ascending; the units added to each)."""
+    codes = np.concatenate([c for c, _ in additions])
+    if all(units is None for _, units in additions):
+        codes.sort()  # sorting plain numbers is vectorised: about 7 ns each, where hashing takes 15 to 45
+        first = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
+        return codes[first], np.diff(np.append(first, len(codes))) * SKETCH_UNITS
+    units = np.concatenate([np.full(len(c), SKETCH_UNITS) if u is None else u for c, u in additions])
+    order = np.argsort(codes)
+    codes, units = codes[order], units[order]
+    first = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
+    return codes[first], np.add.reduceat(units, first)

@@ -31,6 +31,7 @@ REQUEST_TIMEOUT_S = 120  # longest insert or query; an insert of BATCH_ROWS_MAX 
 
 # Sent with every insert. The names are checked against the engine by a test.
 INSERT_SETTINGS: Final[dict[str, int | str]] = {
+    "optimize_on_insert": 0,  # rows seldom come twice in a batch; looking for them costs as much as writing
     "async_insert": 0,  # we batch ourselves; an acknowledged insert must be in the table
     "max_partitions_per_insert_block": 0,  # an import touches as many day partitions as it has days
     "input_format_null_as_default": 0,  # a missing number must be refused, never stored as 0

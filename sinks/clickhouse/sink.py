@@ -26,9 +26,9 @@ from sinks.clickhouse import migrate
 from sinks.clickhouse.client import INSERT_SETTINGS, connect, describe
 from sinks.clickhouse.errors import RowRejectedError, translate
 
-# Rows of one INSERT: about 25 MB of Arrow and a second of server time, below every usual body limit and timeout,
-# and above the 100,000 rows from which bigger inserts no longer gain speed (measured, docs/data-model.md).
-INSERT_ROWS_MAX: Final = 200_000
+# Rows of one INSERT: about 50 MB of Arrow, 6 MB compressed, half a second of server time: below every usual body limit
+# and timeout. One insert is one part, and few large parts are merged less often (docs/adr/0011-fewer-merges.md).
+INSERT_ROWS_MAX: Final = 500_000
 # Inserts one write may spend on finding rejected rows: 64 lone bad rows in 200,000 need about 64 * 18 * 2. Beyond
 # that the rows are not bad, the schema is: stop instead of turning a whole batch into dead letters.
 BISECT_INSERTS_MAX: Final = 2_500

@@ -4,6 +4,8 @@ In: Arrow tables of `windows`, `swarm_windows`, `anomalies`, `dead_letters`. Out
 Never: talks to a broker; puts a number into text that a reader could not get back exactly.
 
 Windows and anomalies are JSON objects with the column names as keys; times are integers, epoch milliseconds UTC.
+In place of its sketch a window has the percentiles themselves: who reads a topic acts on numbers, and the buckets were
+half of a row's bytes and most of its cost. The sketches are in ClickHouse.
 A dead letter's value is the original bytes, so that it can be read or published again as it is; what is known
 about it stands in the headers, under the column names.
 The key is the row's identity, its parts joined by `|` (a `|` or `\\` within a part is escaped by `\\`), so a
@@ -13,13 +15,14 @@ compacted topic keeps the newest version of each row. Consumers keep the highest
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from models.rows import STREAM_TABLES, TABLES
+from models.windows.sketch import quantiles
 
 KEY_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "windows": (
@@ -48,6 +51,7 @@ KEY_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "dead_letters": ("topic", "partition", "offset", "idx", "log_id"),
 }
 SCHEMAS: Final = TABLES | STREAM_TABLES
+PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 # Cut below this: 1 MiB is the default record limit of brokers, and headers and framing need room.
 DEAD_LETTER_BYTES_MAX: Final = 900_000
 
@@ -57,7 +61,7 @@ _encode: Final = msgspec.json.Encoder().encode
 Headers = list[tuple[str, bytes]]
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """What is handed to the producer."""
 
     key: bytes
@@ -72,11 +76,13 @@ class Record(NamedTuple):
 
 def records(table: str, rows: pa.Table) -> Iterator[Record]:
     """The records of `rows`, in order."""
-    columns = {name: _column(rows.column(name)) for name in SCHEMAS[table].names}
+    columns = {name: _column(rows.column(name)) for name in _COLUMNS[table] if name not in PERCENTILES}
     keys = _keys([columns[name] for name in KEY_COLUMNS[table]])
     if table == "dead_letters":
         return _dead_letters(keys, columns)
-    return _objects(keys, columns, _ROW_TYPES[table])
+    if table != "anomalies":
+        columns |= _percentiles(rows)
+    return _objects(keys, [columns[name] for name in _COLUMNS[table]], columns["ver"], _ROW_TYPES[table])
 
 
 def identity(*parts: str | int) -> bytes:
@@ -84,10 +90,23 @@ def identity(*parts: str | int) -> bytes:
     return next(iter(_keys([[part] for part in parts])))
 
 
-def _objects(keys: Iterator[bytes], columns: dict[str, list[Any]], row_type: Callable[..., Any]) -> Iterator[Record]:
+def _objects(
+    keys: Iterator[bytes], columns: list[list[Any]], versions: list[int], row_type: Callable[..., Any]
+) -> Iterator[Record]:
     # A struct per row instead of a dict: msgspec writes its field names without looking them up (2x faster).
-    for key, row, ver in zip(keys, map(row_type, *columns.values()), columns["ver"], strict=True):
+    for key, row, ver in zip(keys, map(row_type, *columns), versions, strict=True):
         yield Record(key, _encode(row), [_JSON_TYPE, ("ver", str(ver).encode())])
+
+
+def _percentiles(rows: pa.Table) -> dict[str, list[float]]:
+    """The percentiles of each row from its sketch."""
+    if not rows.num_rows:
+        return {name: [] for name in PERCENTILES}
+    keys, counts = (rows.column(name).combine_chunks() for name in ("sketch_keys", "sketch_counts"))
+    offsets = keys.offsets.to_numpy().astype(np.int64)
+    low, high = (rows.column(name).to_numpy() for name in ("min", "max"))
+    sketches = (offsets - offsets[0], keys.flatten().to_numpy(), counts.flatten().to_numpy().astype(np.int64))
+    return {name: quantiles(*sketches, q, low=low, high=high).tolist() for name, q in PERCENTILES.items()}
 
 
 def _dead_letters(keys: Iterator[bytes], columns: dict[str, list[Any]]) -> Iterator[Record]:
@@ -121,8 +140,6 @@ def _column(column: pa.ChunkedArray) -> list[Any]:
     kind = column.type
     if pa.types.is_timestamp(kind):
         return list(column.cast(pa.int64()).to_pylist())
-    if pa.types.is_list(kind):
-        return [part for chunk in column.chunks for part in _lists(chunk)]
     if pa.types.is_dictionary(kind):
         return [text for chunk in column.chunks for text in _texts(chunk)]
     if pa.types.is_map(kind):
@@ -137,14 +154,18 @@ def _texts(chunk: pa.DictionaryArray) -> Iterator[str | None]:
     return (texts[index] for index in chunk.indices.fill_null(absent).to_numpy().tolist())
 
 
-def _lists(chunk: pa.ListArray) -> Iterator[list[int]]:
-    offsets = chunk.offsets.to_numpy()
-    starts = (offsets - offsets[0]).tolist()  # a slice of a longer array begins in its middle
-    values = chunk.flatten().to_numpy(zero_copy_only=False).tolist()
-    return (values[start:end] for start, end in pairwise(starts))
+def _names(table: str) -> list[str]:
+    """The keys of a row's JSON object: the columns, percentiles in the place of the sketch."""
+    names = [name for name in SCHEMAS[table].names if name != "sketch_counts"]
+    if "sketch_keys" not in names:
+        return names
+    at = names.index("sketch_keys")
+    return [*names[:at], *PERCENTILES, *names[at + 1 :]]
 
 
+_COLUMNS: Final = {table: _names(table) for table in KEY_COLUMNS}
 _ROW_TYPES: Final[dict[str, Callable[..., Any]]] = {
-    table: msgspec.defstruct(f"{table.title()}Row", [(name, Any) for name in SCHEMAS[table].names])
-    for table in ("windows", "swarm_windows", "anomalies")
+    table: msgspec.defstruct(f"{table.title()}Row", [(name, Any) for name in names])
+    for table, names in _COLUMNS.items()
+    if table != "dead_letters"
 }

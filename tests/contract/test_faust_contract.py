@@ -8,6 +8,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import faust
 import pytest
@@ -21,10 +22,12 @@ from faust.types import TP
 
 from models.clock import SystemClock
 from models.settings import Settings, load
+from sinks.memory import MemorySink
 from streams.app import COMMIT_INTERVAL_S, build_app
-from streams.engine import Engine
+from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema
 from tests.support.brokers import acreate_topics
+from tests.support.sim_log import SimConsumer, SimLog
 from tests.support.waiting import eventually
 from tests.support.workers import WorkerProcess
 
@@ -109,6 +112,30 @@ def test_the_app_is_built_with_our_scheduler_transport_and_settings(tmp_path: Pa
         "swarm.metrics",
         "swarm.activities",
     }
+
+
+async def test_no_checkpoint_outlives_its_assignment(tmp_path: Path) -> None:
+    class Log(SimConsumer):
+        def key(self, partition: Partition) -> Any:
+            return TP(partition.topic, partition.number)
+
+    here, tp = Partition("swarm.metrics", 0), TP("swarm.metrics", 0)
+    sink = MemorySink()
+    await sink.start()
+    engine = Engine(load(home=tmp_path), sinks=[sink], log_ids={here.topic: "log"}, clock=SystemClock())
+    app = build_app(engine.settings, engine)
+    log = Log(SimLog([here]))
+    log.checkpoints = app.consumer.checkpoints
+    log.assign(here)
+    log.log.append(here, b"{}", timestamp_ms=1_700_000_000_000)
+    await engine.deliver(here, log.log.raw(here), log)
+    await app.on_partitions_revoked.send({tp})
+    # The last flush saved the state, and so made a checkpoint: kept, it would set back what the next owner commits.
+    assert engine.workers[here].snapshot_offset == 1
+    assert app.consumer.checkpoints == {}
+    app.consumer.checkpoints[tp] = 1
+    await app.on_partitions_assigned.send({tp})
+    assert app.consumer.checkpoints == {}
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-UP_WITHIN_S = 15.0  # the budget of architecture.md for `murmur up`; measured 7 s here
-DOWN_WITHIN_S = 10.0
+UP_WITHIN_S = 60.0  # a hang, not a figure: `make bench` measures how long it takes
+DOWN_WITHIN_S = 30.0  # likewise
 ROWS_WITHIN_S = 30.0
 EVENTS = 2_000
 

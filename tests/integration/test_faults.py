@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from models.settings import Settings
 from sinks.clickhouse.client import connect
-from tests.support.brokers import EmbeddedBroker, free_port
-from tests.support.kafka import apache_kafka
+from tests.support.brokers import EmbeddedBroker
+from tests.support.proxies import http_proxy
 from tests.support.waiting import eventually
 from tests.support.workers import WorkerProcess, worker
 
@@ -38,48 +38,48 @@ def settings(broker: str, clickhouse: Settings, tmp_path: Path) -> Settings:
 
 
 async def test_clickhouse_away_for_a_while_delays_rows_and_loses_none(settings: Settings) -> None:
-    proxy = await _Proxy.start(settings)
-    behind = settings.model_copy(update={"clickhouse_url": proxy.url})
-    with worker(behind) as process:
+    with (
+        http_proxy(settings.clickhouse_url) as proxy,
+        worker(settings.model_copy(update={"clickhouse_url": proxy.url})) as process,
+    ):
         await asyncio.to_thread(process.await_ready)
         await _send(settings, 10)
         await asyncio.to_thread(_await_events, settings, 10)
-        proxy.refuse()
+        await asyncio.to_thread(proxy.refuse)
         await _send(settings, 20, first=10)
         # Two refused attempts: the worker has noticed, says so, and keeps going.
         await asyncio.to_thread(eventually, lambda: (process.status().get("error") or "").startswith("ClickHouse"))
         assert process.status()["partitions"][-1]["snapshot_offset"] <= 10
         assert _count_events(settings) == 10
-        await proxy.accept()
+        proxy.accept()
         await asyncio.to_thread(_await_events, settings, 30)
         await asyncio.to_thread(eventually, lambda: process.status()["error"] is None)
         assert await asyncio.to_thread(process.terminate) == 0
-    await proxy.close()
 
 
 async def test_a_server_that_is_away_is_told_also_while_nothing_is_written(settings: Settings) -> None:
-    proxy = await _Proxy.start(settings)
-    with worker(settings.model_copy(update={"clickhouse_url": proxy.url})) as process:
+    with (
+        http_proxy(settings.clickhouse_url) as proxy,
+        worker(settings.model_copy(update={"clickhouse_url": proxy.url})) as process,
+    ):
         await asyncio.to_thread(process.await_ready)
-        proxy.refuse()
+        await asyncio.to_thread(proxy.refuse)
         await asyncio.to_thread(eventually, lambda: process.status()["state"] == "stalled", within_s=60)
         assert process.status()["ready"] is False
         assert process.status()["error"].startswith(f"ClickHouse {proxy.url}")
-        await proxy.accept()
+        proxy.accept()
         await asyncio.to_thread(eventually, lambda: process.status()["ready"], within_s=60)
-    await proxy.close()
 
 
 async def test_a_worker_waits_for_clickhouse_at_start_and_says_so(settings: Settings) -> None:
-    proxy = await _Proxy.start(settings)
-    proxy.refuse()
-    with worker(settings.model_copy(update={"clickhouse_url": proxy.url})) as process:
-        await asyncio.to_thread(eventually, lambda: "ClickHouse" in (process.status().get("error") or ""))
-        assert process.status()["ready"] is False
-        await _send(settings, 5)
-        await proxy.accept()
-        await asyncio.to_thread(_await_events, settings, 5)
-    await proxy.close()
+    with http_proxy(settings.clickhouse_url) as proxy:
+        await asyncio.to_thread(proxy.refuse)
+        with worker(settings.model_copy(update={"clickhouse_url": proxy.url})) as process:
+            await asyncio.to_thread(eventually, lambda: "ClickHouse" in (process.status().get("error") or ""))
+            assert process.status()["ready"] is False
+            await _send(settings, 5)
+            proxy.accept()
+            await asyncio.to_thread(_await_events, settings, 5)
 
 
 async def test_a_wrong_password_ends_the_worker_with_what_to_do(settings: Settings) -> None:
@@ -119,53 +119,6 @@ async def test_a_worker_waits_for_the_broker_at_start_and_says_so(settings: Sett
             await asyncio.to_thread(_await_events, away, 5)
         finally:
             broker.stop()
-
-
-async def test_a_broker_frozen_for_longer_than_the_session_costs_nothing(clickhouse: Settings, tmp_path: Path) -> None:
-    broker = EmbeddedBroker().start()
-    try:
-        settings = clickhouse.model_copy(
-            update={"kafka_bootstrap": broker.bootstrap, "home": tmp_path, "partitions": 1, "session_timeout_ms": 6_000}
-        )
-        with worker(settings) as process:
-            await asyncio.to_thread(process.await_ready)
-            await _send(settings, 10)
-            await asyncio.to_thread(_await_events, settings, 10)
-            broker.pause()
-            # The fault itself: the worker asks every 10 s and waits 10 s, so this is longer than the session timeout.
-            await asyncio.to_thread(eventually, lambda: process.status()["state"] == "stalled", within_s=90)
-            assert broker.bootstrap in process.status()["error"]
-            broker.resume()
-            await asyncio.to_thread(eventually, lambda: process.status()["ready"], within_s=90)
-            await _send(settings, 10, first=10)
-            await asyncio.to_thread(_await_events, settings, 20)
-            assert process.process is not None
-            assert process.process.poll() is None
-            assert process.output().count("\n") < 100
-    finally:
-        broker.stop()
-
-
-@pytest.mark.kafka
-async def test_a_broker_killed_and_started_again_with_its_log_costs_nothing(
-    clickhouse: Settings, tmp_path: Path
-) -> None:
-    with apache_kafka() as kafka:
-        settings = clickhouse.model_copy(
-            update={"kafka_bootstrap": kafka.bootstrap, "home": tmp_path, "partitions": 1, "session_timeout_ms": 6_000}
-        )
-        with worker(settings) as process:
-            await asyncio.to_thread(process.await_ready)
-            await _send(settings, 10)
-            await asyncio.to_thread(_await_events, settings, 10)
-            await asyncio.to_thread(kafka.kill)
-            await asyncio.sleep(8)  # the fault itself: longer than the session timeout
-            await asyncio.to_thread(kafka.start)
-            await _send(settings, 10, first=10)
-            await asyncio.to_thread(_await_events, settings, 20)
-            assert process.process is not None
-            assert process.process.poll() is None
-            assert process.output().count("\n") < 150
 
 
 async def test_changed_settings_are_refused_with_the_way_out_and_a_new_fold_version_recomputes(
@@ -231,62 +184,6 @@ async def test_sigterm_during_a_load_stops_within_ten_seconds_and_loses_nothing(
         await sending
         process.start()
         await asyncio.to_thread(_await_events, settings, 3_000)
-
-
-class _Proxy:
-    """A TCP relay to ClickHouse that can refuse connections."""
-
-    def __init__(self, target: tuple[str, int]) -> None:
-        self._target = target
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
-        self.port = free_port()
-
-    @classmethod
-    async def start(cls, settings: Settings) -> _Proxy:
-        host, port = settings.clickhouse_url.removeprefix("http://").split(":")
-        proxy = cls((host, int(port)))
-        await proxy.accept()
-        return proxy
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def accept(self) -> None:
-        self._server = await asyncio.start_server(self._relay, "127.0.0.1", self.port)
-
-    def refuse(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in list(self._open):
-            writer.transport.abort()
-
-    async def close(self) -> None:
-        self.refuse()
-
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            up_reader, up_writer = await asyncio.open_connection(*self._target)
-        except OSError:
-            writer.close()
-            return
-        self._open |= {writer, up_writer}
-        try:
-            await asyncio.gather(_pump(reader, up_writer), _pump(up_reader, writer))
-        finally:
-            self._open -= {writer, up_writer}
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
 
 
 async def _send(settings: Settings, count: int, *, first: int = 0) -> None:

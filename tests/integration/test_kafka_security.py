@@ -79,7 +79,7 @@ def security_of(settings: Settings) -> Security:
 async def test_events_pass_from_the_publisher_to_the_rows(
     kafka: SecureKafka, clickhouse: Settings, tmp_path: Path, way: str
 ) -> None:
-    changes = access(kafka, way) | {"home": tmp_path, "topic_prefix": f"{way}.", "app_id": way, "partitions": 1}
+    changes = access(kafka, way) | {"home": tmp_path, "topic_prefix": f"{way}.", "consumer_group": way, "partitions": 1}
     given = clickhouse.model_dump(exclude_unset=True) | changes
     settings = load(**given)
     with worker(settings) as process:

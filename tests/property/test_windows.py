@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models.windows.assign import WindowSpec
 from models.windows.operator import LATE_HOLD_OFFSETS, EventColumns, WindowOperator, WindowRows
-from models.windows.sketch import RELATIVE_ERROR_MAX, SMALLEST, keys_of, quantile, units_of, value_of
+from models.windows.sketch import RELATIVE_ERROR_MAX, SMALLEST, keys_of, quantile, quantiles, units_of, value_of
 from models.windows.watermark import NOT_YET, watermarks
 
 T0 = 1_700_000_000_000
@@ -68,6 +68,23 @@ def test_a_percentile_is_within_one_percent_of_the_nearest_rank(sample: list[flo
     # q * n may round to the other side of a rank boundary: the neighbour's value is as right as the rank itself.
     near = [float(np.quantile(data, min(max(q + d, 0), 1), method="inverted_cdf")) for d in (-1e-9, 1e-9)]
     assert any(abs(estimate - x) <= RELATIVE_ERROR_MAX * abs(x) + SMALLEST for x in (exact, *near))
+
+
+@given(st.lists(st.lists(values, min_size=1, max_size=30), min_size=1, max_size=8), st.floats(0, 1))
+def test_percentiles_of_many_sketches_are_those_of_each(samples: list[list[float]], q: float) -> None:
+    sketches = [_sketch(np.array(sample)) for sample in samples]
+    low, high = (np.array([pick(sample) for sample in samples]) for pick in (min, max))
+    offsets = np.concatenate([[0], np.cumsum([len(keys) for keys, _ in sketches])])
+    together = quantiles(
+        offsets,
+        np.concatenate([keys for keys, _ in sketches]),
+        np.concatenate([counts for _, counts in sketches]),
+        q,
+        low=low,
+        high=high,
+    )
+    alone = [quantile(*s, q, low=lo, high=hi) for s, lo, hi in zip(sketches, low, high, strict=True)]
+    assert together == pytest.approx(alone, rel=1e-14)
 
 
 @given(values)

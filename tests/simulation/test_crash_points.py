@@ -8,6 +8,7 @@ stands, the process "dies", and a new engine starts on the copy and on the store
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Sequence
@@ -26,7 +27,8 @@ from streams.fold import PartitionFold
 from streams.metric_source import MetricSource
 from streams.outputs import Counters, Outputs
 from streams.result_rows import Origin
-from streams.snapshots import FORMAT, DirectorySnapshots, SnapshotHeader
+from streams.snapshot_directory import DirectorySnapshots
+from streams.snapshots import FORMAT, SnapshotHeader
 from tests.support.sim_log import SimConsumer
 from tests.support.sim_world import LOG_IDS, METRICS, World
 
@@ -98,9 +100,9 @@ class TrappedFold(PartitionFold):
         self.trap.at("1b after the fold")
         return errors
 
-    def take_outputs(self) -> Outputs:
+    def take_outputs(self, *, open_windows: bool = True) -> Outputs:
         self.trap.at("2a before the rows are taken")
-        outputs = super().take_outputs()
+        outputs = super().take_outputs(open_windows=open_windows)
         self.trap.at("2b after the rows are taken")
         return outputs
 
@@ -225,6 +227,7 @@ def _first_life(
         checkpoints=checkpoints,
         settings=world.settings,
         clock=world.clock,
+        writing=asyncio.Semaphore(1),
     )
 
     async def live() -> None:
@@ -304,6 +307,7 @@ def _undisturbed(world: World, *, reject: Any = _reject) -> MemorySink:
         checkpoints=checkpoints,
         settings=world.settings,
         clock=world.clock,
+        writing=asyncio.Semaphore(1),
     )
 
     async def live() -> None:

@@ -1,20 +1,23 @@
 """Whatever happens in whatever order, the final rows are the recount of the log.
 
-A short form runs with `make test`. Many more schedules, longer ones, another seed:
+A short form runs with `make test`. More schedules, another seed:
 
-    MURMUR_SIM_EXAMPLES=2000 MURMUR_SIM_STEPS=100 MURMUR_SIM_SEED=7 \
-        .venv/bin/python -m pytest tests/simulation/test_simulation.py -s --timeout=0
+    make simulate SEED=7 STEPS=200000
 
-A failure prints its schedule and the line that replays it; MURMUR_SIM_SHRINK=1 before that line shortens the schedule
-to the steps that matter, which may take minutes.
+A seed stands for 25 schedules of 40 steps; a longer run takes the seeds that follow. A failure prints its schedule and
+the line that replays its seed alone; MURMUR_SIM_SHRINK=1 before that line shortens the schedule to the steps that
+matter, which may take minutes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
+from typing import Final
 
 import hypothesis
 from hypothesis import HealthCheck
@@ -28,21 +31,27 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from benchmarks.machine import commit
 from sinks.memory import Fault
 from tests.support.sim_world import PARTITIONS, World
 
-SEED_DEFAULT = 2  # its short form meets every kind of fault; another seed may need more examples for that
+SCHEDULES: Final = 25  # of one seed: few enough that the replay of a failure takes seconds
+SCHEDULE_STEPS: Final = 40  # of one schedule: long enough for a fault, its aftermath and the next fault
+SEED_STEPS: Final = SCHEDULES * SCHEDULE_STEPS
+SEED_DEFAULT: Final = 2  # meets every kind of fault; another seed may need more steps for that
 SEED = int(os.environ.get("MURMUR_SIM_SEED", str(SEED_DEFAULT)))
 # Processes die here, machines do not: snapshots in memory tell the same, and nobody waits for the disk's fsync.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-EXAMPLES = int(os.environ.get("MURMUR_SIM_EXAMPLES", "30"))
-STEPS = int(os.environ.get("MURMUR_SIM_STEPS", "40"))
+STEPS = int(os.environ.get("MURMUR_SIM_STEPS", str(SEED_STEPS)))
+KINDS_OF_FAULTS: Final = 10
 PHASES = [p for p in hypothesis.Phase if p is not hypothesis.Phase.shrink or "MURMUR_SIM_SHRINK" in os.environ]
 
 nodes = st.integers(0, 1)
 partitions = st.sampled_from(PARTITIONS)
 passing = st.sampled_from([Fault.AWAY, Fault.AMBIGUOUS, Fault.PARTIAL, None])
-done: dict[str, int] = {}
+faults: dict[str, int] = {}  # kind -> how often
+steps = 0
+trace = hashlib.sha256()  # of every schedule's log, final rows and clock
 
 
 class Installation(RuleBasedStateMachine):
@@ -87,6 +96,7 @@ class Installation(RuleBasedStateMachine):
             consumer.positions[partition] = max(0, consumer.positions[partition] - back)
             consumer.fetch(partition, back)
             self.world.nodes[node].deliver(partition)
+            self._count("delivered again")
 
     @rule(delta_ms=st.sampled_from([50, 150, 400, 1_000, 6_000, 20_000]))
     def time_passes(self, delta_ms: int) -> None:
@@ -176,14 +186,18 @@ class Installation(RuleBasedStateMachine):
     @rule()
     def store_refuses_for_good(self) -> None:
         self.world.store.faults.append(Fault.BROKEN)
+        self._count("store refuses for good")
 
     @rule(before_ms=st.sampled_from([0, 30, 2_000]), after_ms=st.sampled_from([0, 30, 8_000]))
     def store_is_slow(self, before_ms: int, after_ms: int) -> None:
         self.world.store.before_ms, self.world.store.after_ms = before_ms, after_ms
+        self._count("store slow" if before_ms or after_ms else "store fast again")
 
     @invariant()
     def order_of_offsets_holds(self) -> None:
         if hasattr(self, "world"):
+            global steps
+            steps += 1
             self.world.check()
 
     def teardown(self) -> None:
@@ -192,32 +206,60 @@ class Installation(RuleBasedStateMachine):
                 self.world.drain()
                 self.world.check()
                 self.world.verify()
+                trace.update(self.world.digest())
         finally:
             if hasattr(self, "world"):
                 self.world.close()
             shutil.rmtree(self.home, ignore_errors=True)
 
     def _count(self, what: str) -> None:
-        done[what] = done.get(what, 0) + 1
+        faults[what] = faults.get(what, 0) + 1
 
 
 def test_rows_equal_the_recount_of_the_log_after_every_schedule_of_faults() -> None:
-    replay = (
-        f"MURMUR_SIM_SEED={SEED} MURMUR_SIM_EXAMPLES={EXAMPLES} MURMUR_SIM_STEPS={STEPS} "
-        ".venv/bin/python -m pytest tests/simulation/test_simulation.py"
-    )
-    print(f"seed={SEED} replay: {replay}")
-    done.clear()
-    run_state_machine_as_test(
-        hypothesis.seed(SEED)(Installation),
-        settings=hypothesis.settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-            phases=PHASES,
-        ),
-    )
-    print(f"faults: {dict(sorted(done.items()))}")
-    assert len(done) == 7 or SEED != SEED_DEFAULT, f"a kind of fault never happened: {done}"
+    _reset()
+    started_s = time.perf_counter()
+    for seed in range(SEED, SEED + max(1, STEPS // SEED_STEPS)):
+        _run(seed)
+    rate = steps / (time.perf_counter() - started_s)
+    told = ", ".join(f"{what} {times}" for what, times in sorted(faults.items()))
+    print(f"simulate seed={SEED} steps={steps} steps_per_s={rate:.0f} differences=0; {told}")
+    assert steps >= SEED_STEPS
+    if SEED == SEED_DEFAULT:
+        assert len(faults.keys() - {"store fast again"}) == KINDS_OF_FAULTS, f"a kind never happened: {faults}"
+
+
+def test_a_seed_replays_to_the_same_log_rows_and_clock() -> None:
+    traces = []
+    for _ in range(2):
+        _reset()
+        _run(SEED, schedules=4)
+        traces.append((steps, dict(faults), trace.hexdigest()))
+    assert traces[0] == traces[1]
+
+
+def _run(seed: int, schedules: int = SCHEDULES) -> None:
+    """The schedules of one seed; a failure says how to see it again."""
+    try:
+        run_state_machine_as_test(
+            hypothesis.seed(seed)(Installation),
+            settings=hypothesis.settings(
+                max_examples=schedules,
+                stateful_step_count=SCHEDULE_STEPS,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+                phases=PHASES,
+            ),
+        )
+    except BaseException as error:
+        error.add_note(
+            f"seed={seed} step={steps} commit={commit()} replay: make simulate SEED={seed} STEPS={SEED_STEPS}"
+        )
+        raise
+
+
+def _reset() -> None:
+    global steps, trace
+    steps, trace = 0, hashlib.sha256()
+    faults.clear()

@@ -50,7 +50,7 @@ def topics_table() -> str:
             "agents, importers" if topic.source else "workers",
             topic.key,
             topic.value,
-            f"{topic.config()['cleanup.policy']}, {topic.retention_ms // DAY_MS} days",
+            "compact" if topic.state else f"{topic.config()['cleanup.policy']}, {topic.retention_ms // DAY_MS} days",
         )
         for topic in TOPICS
     ]

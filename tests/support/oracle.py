@@ -10,7 +10,7 @@ import json
 import math
 import struct
 from collections import defaultdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -34,12 +34,20 @@ class Tally:
         )
 
 
-def recount(records: list[Any], windows_ms: tuple[int, ...], skew_ms: int) -> tuple[dict[Any, Tally], set[Any], int]:
-    """(windows by (swarm, agent, metric, window_ms, start), dead letters as (partition, offset, idx), events)."""
+class Recount(NamedTuple):
+    """What a log must come to."""
+
+    windows: dict[Any, Tally]  # by (swarm, agent, metric, window_ms, start)
+    dead: set[Any]  # (partition, offset, idx) of what no event can be made of
+    events: set[Any]  # (partition, offset, idx) of what counts
+
+
+def recount(records: list[Any], windows_ms: tuple[int, ...], skew_ms: int) -> Recount:
+    """Counts the records of a log, in the order of each partition."""
     windows: dict[Any, Tally] = defaultdict(Tally)
     dead: set[Any] = set()
+    events: set[Any] = set()
     stamps: set[Any] = set()
-    events = 0
     for record in records:
         headers = dict(record.headers)
         stamp = headers.get("murmur-producer")
@@ -51,12 +59,12 @@ def recount(records: list[Any], windows_ms: tuple[int, ...], skew_ms: int) -> tu
             if event is None or not _valid(event) or event["timestamp"] > record.timestamp + skew_ms:
                 dead.add((record.partition, record.offset, idx))
                 continue
-            events += 1
+            events.add((record.partition, record.offset, idx))
             for size in windows_ms:
                 start = event["timestamp"] // size * size
                 key = (event["swarm_id"], event.get("agent_id", ""), event["metric"].lower(), size, start)
                 windows[key].values.append(float(event["value"]))
-    return windows, dead, events
+    return Recount(windows, dead, events)
 
 
 def _events(value: bytes, headers: dict[str, bytes]) -> list[tuple[int, Any]]:

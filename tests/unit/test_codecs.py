@@ -10,6 +10,7 @@ import numpy as np
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from models.codecs import (
     EVENTS_PER_RECORD_MAX,
@@ -22,7 +23,9 @@ from models.codecs import (
     payload_of,
     payloads_of,
 )
+from models.codecs.dictionaries import LABEL_KEYS_MAX, Dictionaries
 from models.codecs.records import CONTENT_JSON, HEADER_CONTENT_TYPE
+from tests.support.awkward import normal_rows
 from tests.support.builders import (
     NOW_MS,
     PRODUCER,
@@ -74,8 +77,9 @@ def test_every_wire_form_of_the_same_events_gives_the_same_columns() -> None:
         record(zstandard.compress(body), encoding="zstd"),
         record(zstandard.compress(body[:40]) + zstandard.compress(body[40:]), encoding="zstd"),
         columns_record(EVENTS),
-        record(zstandard.compress(columns_record(EVENTS).value or b""), encoding="zstd")._replace(
-            headers=[*columns_record(EVENTS).headers, ("content-encoding", b"zstd")]
+        replace(
+            record(zstandard.compress(columns_record(EVENTS).value or b""), encoding="zstd"),
+            headers=[*columns_record(EVENTS).headers, ("content-encoding", b"zstd")],
         ),
         json_record([{**event, "new_field": {"deep": [1, None, "x"]}} for event in EVENTS]),
     ]
@@ -114,7 +118,7 @@ def test_one_object_is_one_event_and_an_empty_array_is_none() -> None:
     chunk = decode_metrics([json_record([])])
     assert (chunk.n, chunk.errors, chunk.ids) == (0, [], None)
     chunk = decode_metrics([columns_record([], series=[[0, 0, 0]], strings=["a"])])
-    assert (chunk.n, chunk.errors, chunk.series) == (0, [], [])
+    assert (chunk.n, chunk.errors) == (0, [])
 
 
 def test_an_object_value_becomes_one_event_a_numeric_leaf_in_the_order_of_the_document() -> None:
@@ -159,17 +163,33 @@ def test_producer_stamps_come_one_a_record_even_for_a_bad_one() -> None:
 
 def test_the_last_header_of_a_name_wins_and_a_null_header_counts_as_absent() -> None:
     headers = [(HEADER_CONTENT_TYPE, b"text/html"), (HEADER_CONTENT_TYPE, CONTENT_JSON.encode())]
-    assert decode_metrics([json_record(metric())._replace(headers=headers)]).n == 1
-    assert decode_metrics([json_record(metric())._replace(headers=[(HEADER_CONTENT_TYPE, None)])]).n == 1  # type: ignore[list-item]  # brokers deliver null header values
+    assert decode_metrics([replace(json_record(metric()), headers=headers)]).n == 1
+    assert decode_metrics([replace(json_record(metric()), headers=[(HEADER_CONTENT_TYPE, None)])]).n == 1  # type: ignore[list-item]  # brokers deliver null header values
 
 
-def test_dictionaries_hold_no_entry_that_only_a_refused_event_used() -> None:
-    bad = metric(swarm_id="gone", tags={"a": 1})
-    wrong_row = metric(swarm_id="gone", unit="gone", value=float("nan"))
-    chunk = decode_metrics([json_record([bad, metric()]), columns_record([wrong_row, metric()])])
-    assert chunk.series == [("swarm-1", "agent-1", "cpu_usage")]
-    assert len(chunk.labels) == 1
-    assert chunk.n == 2
+def test_dictionaries_that_outlive_a_chunk_change_nothing_but_the_positions() -> None:
+    chunks = [
+        [json_record([metric(), metric(swarm_id="b", tags={"k": "v"}), metric(swarm_id="\0")])],
+        [columns_record([metric(agent_id="z"), metric()]), json_record(metric(metric="CPU_USAGE"))],
+        [json_record([metric(swarm_id="b"), metric(swarm_id="\0"), metric(tags={"k": "v"})])],
+    ]
+    dictionaries = Dictionaries()
+    for chunk in chunks:
+        kept, fresh = decode_metrics(chunk, dictionaries), decode_metrics(chunk)
+        assert normal_rows(kept) == normal_rows(fresh)
+        assert kept.errors == fresh.errors
+
+
+def test_dictionaries_are_bounded_and_what_was_handed_out_stays() -> None:
+    dictionaries = Dictionaries()
+    first = decode_metrics([json_record(metric())], dictionaries)
+    for start in range(0, LABEL_KEYS_MAX + 2_000, 2_000):
+        tagged = [metric(tags={"trace": str(start + i)}) for i in range(2_000)]
+        last = decode_metrics([json_record(tagged)], dictionaries)
+    assert dictionaries.labels.keys_known <= LABEL_KEYS_MAX + 2_000
+    assert last.labels is not first.labels
+    assert first.labels[first.label_idx[0]].tags == ()
+    assert [last.labels[i].tags[0][1] for i in last.label_idx][:2] == [str(start), str(start + 1)]
 
 
 def test_payload_of_gives_the_original_bytes_of_one_event() -> None:

@@ -3,97 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from models.clock import ManualClock
-from models.settings import Settings
 from sinks.base import PermanentSinkError, RetryableSinkError
-from sinks.memory import Fault, MemorySink
+from sinks.memory import Fault
 from streams.brake import BadInputError
-from streams.engine import SEEK_AGAIN_S, Engine, LogError, Partition
+from streams.checkpoint import CATCHING_UP_S, OPEN_WINDOWS_S
+from streams.engine import SEEK_AGAIN_S, LogError
 from streams.snapshots import SnapshotError
-from tests.support.sim_log import SimConsumer, SimLog
-
-HERE = Partition("swarm.metrics", 0)
-PLAIN: dict[str, Any] = {"windows": "1s", "flush_interval_ms": 60_000}
-T0 = 1_700_000_000_000
-
-
-class Bench:
-    """One engine over a log in memory; a second one may take its place."""
-
-    def __init__(self, home: Path, **settings: Any) -> None:
-        self.settings = Settings(**({"home": home} | PLAIN | settings))
-        self.clock = ManualClock()
-        self.log = SimLog([HERE])
-        self.sink = MemorySink()
-        self.start()
-
-    def start(self, log_id: str = "log", **settings: Any) -> None:
-        """A new process: nothing of the old one's memory is left."""
-        settings_now = self.settings.model_copy(update=settings)
-        self.engine = Engine(
-            settings_now,
-            sinks=[self.sink],
-            log_ids={HERE.topic: log_id, "swarm.activities": "a"},
-            clock=self.clock,
-        )
-        self.consumer = SimConsumer(self.log)
-        self.consumer.assign(HERE)
-
-    def append(self, count: int = 1, *, gap: int = 0, at_ms: int = T0) -> None:
-        for _ in range(count):
-            event = {"swarm_id": "s", "metric": "m", "value": self.log.ends[HERE], "timestamp": at_ms}
-            self.log.append(HERE, json.dumps(event).encode(), timestamp_ms=at_ms, gap=gap)
-
-    def fetch(self, count: int = 100, *, at: int | None = None) -> None:
-        if at is not None:
-            self.consumer.positions[HERE] = at
-        self.consumer.fetch(HERE, count)
-
-    async def deliver(self) -> None:
-        chunk = self.consumer.take(HERE)
-        assert chunk is not None, "nothing was fetched"
-        await self.engine.deliver(HERE, chunk, self.consumer)
-
-    async def save(self) -> None:
-        """Everything folded so far is in the sink and in a snapshot."""
-        await self.engine.workers[HERE].flush(snapshot=True)
-        self.log.committed[HERE] = self.consumer.checkpoints[HERE]
-
-    def lose_snapshots(self) -> None:
-        shutil.rmtree(self.settings.state_dir)
-
-    @property
-    def next_offset(self) -> int:
-        return self.engine.workers[HERE].fold.next_offset
-
-    def offsets(self) -> list[int]:
-        return sorted(row["offset"] for row in self.sink.rows("metrics"))
-
-
-async def eventually(check: Callable[[], bool], *, timeout_s: float = 5.0) -> None:
-    """Lets other tasks run until `check` holds."""
-    async with asyncio.timeout(timeout_s):
-        while not check():  # noqa: ASYNC110 - the thing waited for offers no event
-            await asyncio.sleep(0)
-
-
-async def straight_state(bench: Bench) -> bytes:
-    """The state of an engine that folds the log in one go."""
-    alone = Bench(bench.settings.home / "alone")
-    alone.log = bench.log
-    alone.start()
-    await alone.sink.start()
-    alone.fetch(at=0)
-    await alone.deliver()
-    return alone.engine.workers[HERE].fold.state()
+from tests.support.engine_bench import HERE, T0, Bench, eventually, straight_state
+from tests.support.sim_log import SimLog
 
 
 @pytest.fixture
@@ -112,6 +33,50 @@ async def test_what_is_acknowledged_and_saved_may_be_committed_and_nothing_else(
     await bench.save()
     assert bench.consumer.checkpoints == {HERE: 5}
     assert bench.offsets() == [0, 1, 2, 3, 4]
+
+
+async def test_a_worker_that_catches_up_shows_open_windows_less_often_and_in_the_end_all(bench: Bench) -> None:
+    def shown() -> int:
+        """Events in the newest rows of windows."""
+        return sum(row["events"] for row in bench.sink.rows("windows"))
+
+    async def fold(count: int, after_s: float) -> None:
+        bench.clock.advance(int(after_s * 1000))
+        bench.fetch(count)
+        await bench.deliver()
+        await bench.engine.workers[HERE].flush()
+
+    bench.append(100)
+    await fold(10, after_s=1)
+    assert shown() == 10  # behind, but not for long
+    await fold(10, after_s=CATCHING_UP_S + 1)
+    assert shown() == 10  # catching up
+    await fold(10, after_s=OPEN_WINDOWS_S)
+    assert shown() == 30
+    await fold(30, after_s=1)
+    assert shown() == 30
+    await fold(40, after_s=1)
+    assert shown() == 100  # nothing is left in the log
+    assert len(bench.sink.rows("metrics")) == 100
+
+
+async def test_open_windows_that_were_not_shown_before_a_crash_are_shown_by_the_next_worker(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, snapshot_interval_ms=100)
+    await bench.sink.start()
+    bench.append(100)
+    for _ in range(2):
+        bench.fetch(10)
+        await bench.deliver()
+        bench.clock.advance(int(CATCHING_UP_S * 600))
+    await bench.engine.workers[HERE].flush()
+    assert bench.consumer.checkpoints == {HERE: 20}
+    assert bench.sink.rows("windows") == []
+    bench.start()
+    bench.fetch(1)  # the end of a log is known after a fetch
+    await bench.engine.adopt(HERE, 20, bench.consumer)
+    bench.clock.advance(bench.settings.flush_interval_ms)
+    bench.engine.tick()
+    await eventually(lambda: sum(row["events"] for row in bench.sink.rows("windows")) == 20)
 
 
 async def test_a_new_process_goes_on_from_the_snapshot_and_skips_what_is_in_it(bench: Bench) -> None:
@@ -233,7 +198,7 @@ async def test_a_state_ahead_of_the_log_is_refused(bench: Bench) -> None:
     bench.append(2)
     bench.start()
     bench.fetch()
-    with pytest.raises(LogError, match=r"stands at offset 10, the log ends at 2.*MURMUR_HOME/state"):
+    with pytest.raises(LogError, match=r"stands at offset 10, the log ends at 2.*/state/1/swarm"):
         await bench.deliver()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.snapshots import FORMAT, DirectorySnapshots, SnapshotError, SnapshotHeader, decode, encode
+from streams.snapshot_directory import TMP_DEAD_S, DirectorySnapshots
+from streams.snapshots import FORMAT, SnapshotError, SnapshotHeader, decode, encode
 
 HEADER = SnapshotHeader(
     format=FORMAT,
@@ -144,11 +146,15 @@ def test_a_snapshot_moved_to_the_folder_of_another_is_refused(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kept", [2, 3])
-def test_only_the_newest_few_are_kept(tmp_path: Path, kept: int) -> None:
+def test_only_the_newest_few_and_the_first_of_each_hour_are_kept(tmp_path: Path, kept: int) -> None:
     snapshots = store(tmp_path, kept=kept)
+    hour_s = time.time() // 3_600 * 3_600 - 7_200
     for offset in range(1, 8):
         snapshots.save(b"state", offset)
-    assert [int(f.stem) for f in files(tmp_path)] == list(range(8 - kept, 8))
+        (saved,) = tmp_path.rglob(f"{offset:020d}.snap")
+        at_s = hour_s + offset * 1_000  # 1, 2, 3 in one hour, 4 to 7 in the next
+        os.utime(saved, (at_s, at_s))
+    assert [int(f.stem) for f in files(tmp_path)] == sorted({1, 4} | set(range(8 - kept, 8)))
 
 
 @pytest.mark.parametrize(("owner", "call"), [(os, "fsync"), (Path, "replace")])
@@ -170,6 +176,35 @@ def test_a_full_disk_leaves_the_last_snapshot_and_no_rubbish(
     snapshot = snapshots.newest()
     assert snapshot is not None
     assert snapshot.state == b"after"
+
+
+def test_what_a_killed_worker_left_half_written_is_removed_and_a_write_under_way_is_not(tmp_path: Path) -> None:
+    snapshots = store(tmp_path)
+    snapshots.save(b"older", 5)
+    (folder,) = {f.parent for f in files(tmp_path)}
+    left, under_way = folder / f"{7:020d}.11-aa.tmp", folder / f"{8:020d}.12-bb.tmp"
+    for tmp in (left, under_way):
+        tmp.write_bytes(b"half")
+    long_ago_s = under_way.stat().st_mtime - TMP_DEAD_S - 1
+    os.utime(left, (long_ago_s, long_ago_s))
+    snapshots.save(b"newer", 10)
+    assert [f.name for f in files(tmp_path)] == [f"{5:020d}.snap", under_way.name, f"{10:020d}.snap"]
+
+
+def test_two_workers_with_one_process_id_never_share_a_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    replace = Path.replace
+
+    def remembered(self: Path, target: Path) -> Path:
+        written.append(self.name)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", remembered)
+    for _ in range(2):  # containers: every worker is process 1 of its own
+        store(tmp_path).save(b"state", 5)
+    assert len(set(written)) == 2
 
 
 def test_writers_and_readers_at_the_same_time_never_see_half_a_snapshot(tmp_path: Path) -> None:

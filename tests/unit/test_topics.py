@@ -14,11 +14,13 @@ from models.settings import Settings
 from streams.topics import (
     MESSAGE_BYTES_MAX,
     SOURCE_TOPICS,
+    STATE,
     TOPICS,
     TopicError,
     ensure_topics,
     full_name,
     log_ids,
+    topics_of,
 )
 from tests.support.brokers import free_port
 
@@ -44,6 +46,7 @@ def test_the_names_are_those_that_are_published() -> None:
         "swarm.windows",
         "swarm.anomalies",
         "swarm.dead-letters",
+        "<app_id>-state",
     ]
     assert SOURCE_TOPICS == ("swarm.metrics", "swarm.activities")
 
@@ -52,13 +55,15 @@ def test_every_topic_says_its_key_its_value_and_how_long_it_is_kept() -> None:
     for topic in TOPICS:
         assert topic.key
         assert topic.value
-        assert topic.config()["retention.ms"] == str(topic.retention_ms)
-        assert topic.retention_ms >= 7 * 86_400_000
+        if not topic.state:
+            assert topic.config()["retention.ms"] == str(topic.retention_ms)
+            assert topic.retention_ms >= 7 * 86_400_000
 
 
 def test_only_rows_that_replace_each_other_are_compacted() -> None:
     policies = {t.name: t.config()["cleanup.policy"] for t in TOPICS}
     assert policies.pop("swarm.windows") == "compact,delete"
+    assert policies.pop("<app_id>-state") == "compact"  # however old: who resumes after a month needs it
     assert set(policies.values()) == {"delete"}
 
 
@@ -74,6 +79,13 @@ def test_a_record_that_is_too_large_for_the_decoder_still_reaches_the_log() -> N
 
 def test_the_prefix_stands_before_every_name() -> None:
     assert full_name(settings_of(prefix="team-a."), "swarm.metrics") == "team-a.swarm.metrics"
+    assert full_name(settings_of(prefix="team-a."), STATE) == "team-a.murmur-state"
+
+
+def test_the_topic_of_snapshots_is_made_only_where_snapshots_go_there() -> None:
+    plain = settings_of()
+    assert [t.name for t in topics_of(plain)] == [t.name for t in TOPICS if t.name != STATE]
+    assert topics_of(plain.model_copy(update={"snapshot_store": "kafka"})) == list(TOPICS)
 
 
 async def test_a_broker_that_is_away_is_one_line_with_its_address() -> None:
@@ -90,7 +102,7 @@ async def test_missing_topics_are_made_and_present_ones_are_left_as_they_are(bro
     prefix = f"t{os.urandom(3).hex()}."
     await ensure_topics(settings_of(broker, prefix=prefix, partitions=3))
     made = {n: p for n, p in (await partitions_of(broker)).items() if n.startswith(prefix)}
-    assert made == {prefix + t.name: 3 for t in TOPICS}
+    assert made == {prefix + t.name: 3 for t in TOPICS if not t.state}
     await ensure_topics(settings_of(broker, prefix=prefix, partitions=5))
     assert {n: p for n, p in (await partitions_of(broker)).items() if n.startswith(prefix)} == made
 

@@ -37,7 +37,9 @@ ORDER BY (swarm_id, metric, toStartOfHour(timestamp), agent_id, timestamp, log_i
 -- Rows expire by the time they were stored. An import brings events that are years old, and where the broker keeps
 -- the producer's stamp the append time may be as old: by either, fresh rows would vanish at once.
 TTL stored_at + INTERVAL 90 DAY
-SETTINGS ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1
+-- Few merges, few files to sync: docs/adr/0011-fewer-merges.md.
+SETTINGS ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1,
+    merge_selector_base = 10, min_bytes_for_wide_part = 268435456
 COMMENT 'Metric events as published, one row an event; read through v_metrics.';
 
 CREATE TABLE IF NOT EXISTS activities

@@ -1,0 +1,135 @@
+"""What an audit, a replay and a snapshot cost, on a log that a worker has folded.
+
+    make bench BENCH=replay        python -m benchmarks.replay [--events N]
+
+Starts its own broker, ClickHouse and worker on loopback, fills the log with columnar batches, lets the worker fold it,
+and then runs the commands a user runs. CPU is that of the command and of ClickHouse meanwhile: on a busy machine they
+say more than the clock. Snapshots are those of the worker's own state, saved and read back by both stores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from benchmarks import machine
+from benchmarks.ingest import PARTITIONS, SEED, _fill
+from models.settings import Settings, environment_of
+from sinks.clickhouse import migrate
+from sinks.clickhouse.client import connect
+from streams.snapshot_directory import DirectorySnapshots
+from streams.snapshot_topic import TopicSnapshots
+from streams.snapshots import SnapshotStore, decode
+from streams.topics import ensure_topics
+from tests.support.brokers import EmbeddedBroker
+from tests.support.clickhouse import EmbeddedClickHouse
+from tests.support.produce import await_committed
+from tests.support.workers import worker
+
+EVENTS = 1_000_000
+ROUNDS = 5  # of saving and reading a snapshot; the best counts
+HEADER = f"{'command':24} {'events':>10} {'wall s':>8} {'cpu s':>8} {'ch cpu s':>8} {'RSS MiB':>8} {'events/cpu s':>13}"
+COMMANDS = (
+    ("audit", ("audit", "--format", "csv")),
+    ("replay, all the same", ("replay", "--from", "earliest", "--diff", "--format", "csv")),
+)
+
+
+def measure(events: int, home: Path) -> None:
+    """Prints a line for each command and each store."""
+    broker = EmbeddedBroker().start()
+    clickhouse = EmbeddedClickHouse(home / "clickhouse" / "data")
+    try:
+        clickhouse.start()
+        settings = clickhouse.settings.model_copy(
+            update={"kafka_bootstrap": broker.bootstrap, "home": home, "partitions": PARTITIONS}
+        )
+        migrate.migrate(settings)
+        with_topic = settings.model_copy(update={"snapshot_store": "kafka"})
+        asyncio.run(ensure_topics(with_topic))
+        asyncio.run(_fill(broker.bootstrap, "columns", events))
+        with worker(settings) as process:
+            await_committed(settings, process)
+            process.terminate()
+        client = connect(settings)
+        assert client.query("SELECT count() FROM v_metrics").first_row[0] == events
+        client.close()
+        assert clickhouse.process is not None
+        print(HEADER)
+        for name, arguments in COMMANDS:
+            _command(settings, name, arguments, events, psutil.Process(clickhouse.process.pid))
+        _stores(with_topic)
+    finally:
+        clickhouse.stop()
+        broker.stop()
+
+
+def _command(settings: Settings, name: str, arguments: tuple[str, ...], events: int, server: psutil.Process) -> None:
+    before, cpu_before, started = resource.getrusage(resource.RUSAGE_CHILDREN), _cpu(server), time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "interfaces.cli.main", *arguments],
+        env=os.environ | environment_of(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    own = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    theirs = _cpu(server) - cpu_before
+    rss = server.memory_info().rss / 2**20
+    rate = events / (own + theirs)
+    print(f"{name:24} {events:>10,} {seconds:>8.1f} {own:>8.1f} {theirs:>8.1f} {rss:>8.0f} {rate:>13,.0f}", flush=True)
+
+
+def _stores(settings: Settings) -> None:
+    """The worker's largest snapshot through both stores."""
+    path = max(settings.state_dir.rglob("*.snap"), key=lambda p: p.stat().st_size)
+    snapshot = decode(path.read_bytes())
+    stores: dict[str, Callable[[], SnapshotStore]] = {
+        "directory": lambda: DirectorySnapshots(settings.home / "again", snapshot.header, kept=3),
+        "topic": lambda: TopicSnapshots(settings, snapshot.header, kept=3),
+    }
+    print(f"{'snapshot':24} {'state B':>10} {'saved B':>10} {'save ms':>8} {'read ms':>8}")
+    for name, open_store in stores.items():
+        saves, reads, written = [], [], 0
+        store = open_store()
+        for offset in range(1, ROUNDS + 1):
+            started = time.perf_counter()
+            written = store.save(snapshot.state, offset)
+            saves.append(time.perf_counter() - started)
+            started = time.perf_counter()
+            found = open_store().newest()
+            reads.append(time.perf_counter() - started)
+            assert found is not None
+            assert found.header.next_offset == offset
+        print(f"{name:24} {len(snapshot.state):>10,} {written:>10,} {min(saves) * 1e3:>8.0f} {min(reads) * 1e3:>8.0f}")
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--events", type=int, default=EVENTS)
+    arguments = parser.parse_args()
+    print(machine.describe())
+    print(f"seed {SEED}, {PARTITIONS} partitions, columnar batches, windows 10s and 60s, embedded broker + chDB")
+    with tempfile.TemporaryDirectory(prefix="murmur-bench-") as home:
+        measure(arguments.events, Path(home))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Looks at the source log and its consumer group from outside: where it begins and ends, what is committed.
+
+In: settings. Out: offsets of every source partition. Never: joins a group, commits, folds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from models.settings import Settings
+from sinks.kafka.security import client_options
+from streams.topics import SOURCE_TOPICS, BrokerAwayError, full_name
+
+ANSWER_S: Final = 30.0  # a broker that is up answers in milliseconds; one that elects a leader in seconds
+POLL_MS: Final = 50
+FETCH_WAIT_MS: Final = 20  # at the end of a log the broker answers after this; a seek waits for the fetch before it
+RETRY_S: Final = 0.1  # metadata of a new topic spreads within milliseconds
+
+
+class LogPosition(NamedTuple):
+    """Offsets of one source partition."""
+
+    earliest: int  # of the oldest record the log still has
+    end: int  # the next record will get it
+    committed: int | None  # by the workers' group; None: it never committed
+
+
+@asynccontextmanager
+async def reader(settings: Settings, *, group: str | None = None) -> AsyncGenerator[Any]:
+    """A consumer outside every rebalance. With `group` it can read what the group has committed.
+
+    Raises BrokerAwayError when no broker answers, at the start or later.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        **client_options(settings),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    except (KafkaError, OSError) as error:
+        raise BrokerAwayError(
+            f"Kafka at {settings.kafka_bootstrap}: {error!r}. Check MURMUR_KAFKA_BOOTSTRAP and that the broker runs."
+        ) from error
+    finally:
+        await consumer.stop()
+
+
+async def positions(settings: Settings, *, group: str) -> dict[tuple[str, int], LogPosition]:
+    """(full topic name, partition) -> its offsets, for every partition of the source topics that exist."""
+    places = await source_partitions(settings)
+    async with reader(settings, group=group) as consumer:
+        earliest = await consumer.beginning_offsets(places)
+        ends = await log_ends(consumer, places)
+        committed = {place: await consumer.committed(place) for place in places}
+    return {(p.topic, p.partition): LogPosition(earliest[p], ends[p], committed[p]) for p in places}
+
+
+async def source_partitions(settings: Settings) -> list[TopicPartition]:
+    """Every partition of the source topics, in order. A topic made a moment ago is waited for."""
+    names = [full_name(settings, name) for name in SOURCE_TOPICS]
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, **client_options(settings))
+    try:
+        await admin.start()
+        async with asyncio.timeout(ANSWER_S):
+            while True:
+                found = {t["topic"]: t["partitions"] for t in await admin.describe_topics(names)}
+                if all(found.get(name) for name in names):
+                    return [
+                        TopicPartition(name, p) for name in names for p in sorted(q["partition"] for q in found[name])
+                    ]
+                await asyncio.sleep(RETRY_S)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise BrokerAwayError(
+            f"Kafka at {settings.kafka_bootstrap}: partitions of {names} are not known: {error!r}"
+        ) from error
+    finally:
+        await admin.close()
+
+
+async def log_ends(consumer: Any, places: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+    """The offset the next record of each partition will get. Assigns the partitions to the consumer.
+
+    From an answer to a fetch: the embedded broker answers the end-offsets request with the start of its last batch.
+    """
+    near = await consumer.end_offsets(places)
+    consumer.assign(places)
+    for place in places:
+        consumer.seek(place, near[place])
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            while any(consumer.highwater(place) is None for place in places):
+                await consumer.getmany(timeout_ms=POLL_MS)
+    except TimeoutError:
+        raise BrokerAwayError(f"no answer about the ends of {len(places)} partitions within {ANSWER_S:.0f} s") from None
+    return {place: int(consumer.highwater(place)) for place in places}
+
+
+async def first_record(settings: Settings, topic: str, partition: int, offset: int, *, timeout_s: float) -> int | None:
+    """Offset of the first record at or after `offset`; None when there is none within `timeout_s`."""
+    place = TopicPartition(topic, partition)
+    async with reader(settings) as consumer:
+        consumer.assign([place])
+        consumer.seek(place, offset)
+        try:
+            return int((await asyncio.wait_for(consumer.getone(place), timeout_s)).offset)
+        except TimeoutError:
+            return None

@@ -1,0 +1,160 @@
+"""The verdict on a run: what the stores show, compared exactly with an independent recount of the log.
+
+In: settings of a run whose log nobody writes to any more. Out: `Verdict`, or an AssertionError with what differs.
+Never: takes a figure from the engine: the log is read by a plain consumer, the rows through the public views.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+
+from models.settings import Settings
+from sinks.clickhouse.client import Client, connect
+from tests.support.logs import read_log
+from tests.support.oracle import Recount, Tally, recount
+
+DRAIN_S = 60.0  # from the last record to final rows, crashes and rebalances included
+LOOK_EVERY_S = 0.25  # the recount's questions are heavy: looked at less often than other conditions
+LETTERS = "swarm.dead-letters"
+SHOWN = 5  # differences that a failure names
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was compared, all of it equal."""
+
+    records: int
+    events: int
+    windows: int
+    dead_letters: int
+    topic_rows: int  # of `swarm.windows`, compared after keeping the highest ver of each key
+    drain_s: float  # from the call to equality; reading the log is part of it
+    recount: Recount
+
+    def windows_of(self, swarm: str) -> list[Any]:
+        """Keys of the windows of one swarm."""
+        return [key for key in self.recount.windows if key[0] == swarm]
+
+
+def compare_when_drained(
+    settings: Settings,
+    *,
+    rejected: frozenset[Any] = frozenset(),
+    within_s: float = DRAIN_S,
+    events_min: int = 1_000,
+) -> Verdict:
+    """Waits until the stores show the recount. `rejected`: (partition, offset, idx) of events the store refuses."""
+    started_s = time.monotonic()
+    records = read_log(settings.kafka_bootstrap, f"{settings.topic_prefix}swarm.metrics")
+    sizes = tuple(size for size, _ in settings.window_specs)
+    expected = recount(records, sizes, settings.future_skew_ms)
+    assert len(expected.events) >= events_min, "too few events to prove anything"
+    stored = expected.events - rejected
+    client = connect(settings)
+    try:
+        await_equal(lambda: events_stored(settings), len(stored), "events", within_s=within_s)
+        await_equal(lambda: _places(client, "v_dead_letters"), expected.dead | rejected, "dead letters")
+        await_equal(lambda: window_differences(client, expected.windows), [], "windows")
+        drain_s = time.monotonic() - started_s
+        assert _places(client, "v_metrics") == stored
+    finally:
+        client.close()
+    assert _letters(settings) == expected.dead | rejected
+    rows = topic_differences(settings, expected.windows)
+    return Verdict(
+        len(records), len(stored), len(expected.windows), len(expected.dead | rejected), rows, drain_s, expected
+    )
+
+
+def await_equal(read: Callable[[], Any], expected: Any, what: str, *, within_s: float = DRAIN_S) -> None:
+    """Looks until the store shows what is expected; tells what it shows otherwise."""
+    deadline_s = time.monotonic() + within_s
+    while (found := read()) != expected and time.monotonic() < deadline_s:
+        time.sleep(LOOK_EVERY_S)
+    if isinstance(expected, set | frozenset):
+        unexpected, missing = sorted(found - expected), sorted(expected - found)
+        assert not unexpected, f"{what}: {len(unexpected)} unexpected: {unexpected[:SHOWN]}"
+        assert not missing, f"{what}: {len(missing)} missing: {missing[:SHOWN]}"
+    assert found == expected, what
+
+
+def window_differences(client: Client, windows: dict[Any, Tally]) -> list[Any]:
+    """(key, expected, found) of the first windows of `v_windows` that differ from the recount."""
+    rows = client.query(
+        "SELECT swarm_id, agent_id, metric, toUInt32(window_ms), toUnixTimestamp64Milli(window_start), events, sum, "
+        "min, max, mean, stddev FROM v_windows"
+    ).result_rows
+    found = {tuple(r[:5]): r[5:] for r in rows}
+    wrong = []
+    for key in set(found) | set(windows):
+        expected = windows[key].row() if key in windows else None
+        row = found.get(key)
+        if (
+            row is None
+            or expected is None
+            or row[:4] != expected[:4]  # the values are integers: exact
+            or row[4] != pytest.approx(expected[4], rel=1e-9)
+            or row[5] != pytest.approx(expected[5], rel=1e-6, abs=1e-6)
+        ):
+            wrong.append((key, expected, row))
+    return wrong[:SHOWN]
+
+
+def topic_differences(settings: Settings, windows: dict[Any, Tally]) -> int:
+    """Compares `swarm.windows` as its readers see it: the highest ver of each key, generations added; returns rows."""
+    newest: dict[bytes, dict[str, Any]] = {}
+    records = read_log(settings.kafka_bootstrap, f"{settings.topic_prefix}swarm.windows")
+    for record in records:
+        row = msgspec.json.decode(record.value)
+        if "agent_id" in row and (record.key not in newest or row["ver"] >= newest[record.key]["ver"]):
+            newest[record.key] = row
+    parts: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for row in newest.values():
+        key = (row["swarm_id"], row["agent_id"], row["metric"], row["window_ms"], row["window_start"])
+        parts[key].append(row)
+    found = {
+        key: (
+            sum(r["events"] for r in rows),
+            sum(r["sum"] for r in rows),
+            min(r["min"] for r in rows),
+            max(r["max"] for r in rows),
+        )
+        for key, rows in parts.items()
+    }
+    wrong = [
+        (key, windows[key].row()[:4] if key in windows else None, found.get(key))
+        for key in set(found) | set(windows)
+        if key not in windows or found.get(key) != windows[key].row()[:4]
+    ]
+    assert not wrong, f"swarm.windows: {len(wrong)} differ: {wrong[:SHOWN]}"
+    return len(records)
+
+
+def events_stored(settings: Settings) -> int:
+    """Events that `v_metrics` shows."""
+    client = connect(settings)
+    try:
+        return int(client.query("SELECT count() FROM v_metrics").first_row[0])
+    finally:
+        client.close()
+
+
+def _places(client: Client, view: str) -> set[Any]:
+    """(partition, offset, idx) of every row of the metrics topic."""
+    sql = f"SELECT partition, offset, idx FROM {view} WHERE endsWith(topic, 'swarm.metrics')"
+    columns = client.query(sql, column_oriented=True).result_set
+    return set(zip(*columns, strict=True)) if columns else set()
+
+
+def _letters(settings: Settings) -> set[Any]:
+    """(partition, offset, idx) of every letter on the topic `swarm.dead-letters` that is about the metrics topic."""
+    topic = f"{settings.topic_prefix}swarm.metrics".encode()
+    told = [dict(record.headers) for record in read_log(settings.kafka_bootstrap, f"{settings.topic_prefix}{LETTERS}")]
+    return {(int(h["partition"]), int(h["offset"]), int(h["idx"])) for h in told if h["topic"] == topic}
