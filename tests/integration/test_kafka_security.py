@@ -56,7 +56,8 @@ def access(kafka: SecureKafka, way: str) -> dict[str, Any]:
             "TLSUSERS",
             tls | user | {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_mechanism": "SCRAM-SHA-256"},
         ),
-        "scram-512": ("TLSUSERS", tls | user | {"kafka_security_protocol": "SASL_SSL"}),
+        # Snapshots on the secured broker as well: its producers and readers are clients of ours too.
+        "scram-512": ("TLSUSERS", tls | user | {"kafka_security_protocol": "SASL_SSL", "snapshot_store": "kafka"}),
     }
     listener, settings = ways[way]
     return settings | {"kafka_bootstrap": kafka.address(listener)}
@@ -79,7 +80,7 @@ def security_of(settings: Settings) -> Security:
 async def test_events_pass_from_the_publisher_to_the_rows(
     kafka: SecureKafka, clickhouse: Settings, tmp_path: Path, way: str
 ) -> None:
-    changes = access(kafka, way) | {"home": tmp_path, "topic_prefix": f"{way}.", "consumer_group": way, "partitions": 1}
+    changes = access(kafka, way) | {"home": tmp_path, "topic_prefix": f"{way}.", "app_id": way, "partitions": 1}
     given = clickhouse.model_dump(exclude_unset=True) | changes
     settings = load(**given)
     with worker(settings) as process:
