@@ -12,7 +12,7 @@ from models.settings import Settings
 from models.windows.operator import LATE_OPEN_MAX
 from streams.checkpoint import PartitionWorker
 
-CHUNKS_BUFFERED_MAX: Final = 4  # chunks a topic's queue holds inside Faust, each up to a whole fetch
+CHUNKS_BUFFERED_MAX: Final = 4  # of a source topic's queue inside Faust, each up to a whole fetch; it bounds memory
 
 
 class Fill(TypedDict):

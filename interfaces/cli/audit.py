@@ -45,7 +45,7 @@ app = typer.Typer()
 
 
 class AuditFormat(StrEnum):
-    """How an audit is printed."""
+    """What an audit can be printed as."""
 
     TABLE = "table"
     JSON = "json"

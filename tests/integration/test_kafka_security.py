@@ -56,7 +56,8 @@ def access(kafka: SecureKafka, way: str) -> dict[str, Any]:
             "TLSUSERS",
             tls | user | {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_mechanism": "SCRAM-SHA-256"},
         ),
-        "scram-512": ("TLSUSERS", tls | user | {"kafka_security_protocol": "SASL_SSL"}),
+        # Snapshots on the secured broker as well: its producers and readers are clients of ours too.
+        "scram-512": ("TLSUSERS", tls | user | {"kafka_security_protocol": "SASL_SSL", "snapshot_store": "kafka"}),
     }
     listener, settings = ways[way]
     return settings | {"kafka_bootstrap": kafka.address(listener)}

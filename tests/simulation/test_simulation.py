@@ -40,10 +40,10 @@ SCHEDULE_STEPS: Final = 40  # of one schedule: long enough for a fault, its afte
 SEED_STEPS: Final = SCHEDULES * SCHEDULE_STEPS
 SEED_DEFAULT: Final = 2  # meets every kind of fault; another seed may need more steps for that
 SEED = int(os.environ.get("MURMUR_SIM_SEED", str(SEED_DEFAULT)))
-STEPS = int(os.environ.get("MURMUR_SIM_STEPS", str(SEED_STEPS)))
-KINDS_OF_FAULTS: Final = 10
 # Processes die here, machines do not: snapshots in memory tell the same, and nobody waits for the disk's fsync.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+STEPS = int(os.environ.get("MURMUR_SIM_STEPS", str(SEED_STEPS)))
+KINDS_OF_FAULTS: Final = 10
 PHASES = [p for p in hypothesis.Phase if p is not hypothesis.Phase.shrink or "MURMUR_SIM_SHRINK" in os.environ]
 
 nodes = st.integers(0, 1)

@@ -1,6 +1,6 @@
-"""One engine over a log in memory, for tests of what it folds, where it resumes and what it writes when.
+"""One engine over a log in memory: appended to, fetched from and restarted by hand.
 
-In: settings. Out: a `Bench` that appends, fetches, delivers, dies and starts again. Never: a clock that runs by itself.
+In: a home, settings. Out: what the engine folded, saved and stored. Never: a broker or a store.
 """
 
 from __future__ import annotations
@@ -81,3 +81,14 @@ async def eventually(check: Callable[[], bool], *, timeout_s: float = 5.0) -> No
     async with asyncio.timeout(timeout_s):
         while not check():  # noqa: ASYNC110 - the thing waited for offers no event
             await asyncio.sleep(0)
+
+
+async def straight_state(bench: Bench) -> bytes:
+    """The state of an engine that folds the log in one go."""
+    alone = Bench(bench.settings.home / "alone")
+    alone.log = bench.log
+    alone.start()
+    await alone.sink.start()
+    alone.fetch(at=0)
+    await alone.deliver()
+    return alone.engine.workers[HERE].fold.state()

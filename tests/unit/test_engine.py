@@ -12,19 +12,8 @@ from sinks.memory import Fault
 from streams.brake import BadInputError
 from streams.engine import SEEK_AGAIN_S, LogError
 from streams.snapshots import SnapshotError
-from tests.support.engine_bench import HERE, T0, Bench, eventually
+from tests.support.engine_bench import HERE, T0, Bench, eventually, straight_state
 from tests.support.sim_log import SimLog
-
-
-async def straight_state(bench: Bench) -> bytes:
-    """The state of an engine that folds the log in one go."""
-    alone = Bench(bench.settings.home / "alone")
-    alone.log = bench.log
-    alone.start()
-    await alone.sink.start()
-    alone.fetch(at=0)
-    await alone.deliver()
-    return alone.engine.workers[HERE].fold.state()
 
 
 @pytest.fixture

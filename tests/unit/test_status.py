@@ -153,9 +153,9 @@ async def test_every_container_is_shown_with_its_bound_and_what_passes_through_i
 
 
 async def test_it_tells_committed_offsets_and_buffered_chunks(bench: Bench) -> None:
-    status = bench.status({}, committed={HERE: 2}, buffered={"swarm.metrics": 5})
+    status = bench.status({}, committed={HERE: 2}, buffered={"swarm.metrics": 3})
     assert status["partitions"][0]["committed_offset"] == 2
-    assert status["buffers"] == {"swarm.metrics": {"size": 5, "bound": 16}}
+    assert status["buffers"] == {"swarm.metrics": {"size": 3, "bound": 4}}
 
 
 async def test_what_ended_the_worker_comes_first(bench: Bench) -> None:
