@@ -79,10 +79,15 @@ def measure(stack: Stack, settings: Settings, events: int) -> OurRun:
             metrics_bytes=stored[0],
             windows_bytes=stored[1],
             snapshot_bytes=snapshot_bytes(settings.state_dir),
-            series=sum(p["scorers"] for p in status["partitions"]),
-            open_windows=sum(p["open_windows"] for p in status["partitions"]),
+            series=held(status, "scorers"),
+            open_windows=held(status, "open_windows"),
             lag_records_at_end=lag,
         )
+
+
+def held(status: dict[str, Any], container: str) -> int:
+    """Entries of a container, of all partitions."""
+    return sum(p["containers"][container]["size"] for p in status["partitions"])
 
 
 def all_saved(status: dict[str, Any]) -> bool:
