@@ -89,7 +89,7 @@ def test_a_stalled_worker_is_told_with_its_reason_until_it_goes_on(home: Path) -
     assert next(p for p in said["processes"] if p["name"] == "worker-1")["state"] == "stalled"
     table = murmur("status", home=home).stdout
     assert "stalled" in table
-    assert "fix the rights of MURMUR_HOME" in table
+    assert "cannot be written" in table
     again = murmur("up", home=home)
     assert again.returncode == 1
     assert "worker-1 is stalled: snapshot at" in again.stderr
