@@ -18,7 +18,7 @@ from tests.support.fold_digest import PARTITIONS
 pytestmark = [pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
-RECORDS = int(scale.LONG_S * 100) or 2_000
+RECORDS = int(scale.LONG_S * 100) or 1_200
 TIMEOUT_S = 60 + scale.LONG_S * 10
 ALL = tuple(range(PARTITIONS))
 

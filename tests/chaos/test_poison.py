@@ -26,7 +26,7 @@ RATIOS = (0.0, 0.01, 0.2)
 # Records folded, stored and dead-lettered per second of CPU, of those of the clean log. The short form takes half a
 # second of CPU: the dear records and the noise of a busy machine weigh more there.
 SHARE_MIN = 0.8 if scale.LONG else 0.6
-RECORDS = int(scale.LONG_S * 500) or 6_000
+RECORDS = int(scale.LONG_S * 500) or 4_000
 JSON = ("content-type", b"application/json")
 # The dear ones: each costs a worker that is not careful far more than it costs its sender.
 DEAR: tuple[Sent, ...] = (
