@@ -45,8 +45,11 @@ class SeriesIndex(dict[Series, int]):
         super().__init__()
         self.entries: list[Series] = []
         self._index: dict[Series, int] = {}
+        self._texts: dict[str, str] = {}  # each name once, however many series it is part of
 
     def __missing__(self, key: Series) -> int:
+        one = self._texts.setdefault
+        key = (one(key[0], key[0]), one(key[1], key[1]), one(key[2], key[2]))
         try:
             entry = (_RULES["swarm_id"](key[0]), _RULES["agent_id"](key[1]), _RULES["metric"](key[2]))
         except EventError:

@@ -41,6 +41,8 @@ class SlotSketches:
         self, slots: npt.NDArray[np.int64], keys: npt.NDArray[np.int32], units: npt.NDArray[np.int64] | None
     ) -> None:
         """Adds `units` to bucket `keys` of `slots`, element by element; None: a weight of 1 each."""
+        if not len(slots):
+            return
         self._pending.append(((slots << CODE_SHIFT) | (keys.astype(np.int64) + KEY_BIAS), units))
         self._pending_n += len(slots)
         if self._pending_n > PENDING_MAX:

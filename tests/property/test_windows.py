@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -85,6 +86,18 @@ def test_percentiles_of_many_sketches_are_those_of_each(samples: list[list[float
     )
     alone = [quantile(*s, q, low=lo, high=hi) for s, lo, hi in zip(sketches, low, high, strict=True)]
     assert together == pytest.approx(alone, rel=1e-14)
+
+
+@pytest.mark.parametrize("weights", [None, [2.5]])
+def test_a_restored_state_without_windows_goes_on(weights: list[float] | None) -> None:
+    spec = WindowSpec(10_000, 10_000)
+    operator = WindowOperator(spec, allowed_lateness_ms=0)
+    operator.restore(WindowOperator(spec, allowed_lateness_ms=0).state())
+    one = _ones(np.array([T0]), offsets=np.array([0]), watermark_ms=NOT_YET)
+    operator.add(one if weights is None else replace(one, weight=np.array(weights)))
+    rows = operator.close(T0 + 20_000, 1)
+    assert rows is not None
+    assert rows.sketch_counts.tolist() == [1_024 * (weights or [1])[0]]
 
 
 @given(values)
