@@ -40,7 +40,6 @@ async def reader(settings: Settings, *, group: str | None = None) -> AsyncGenera
     """
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,
-        **client_options(settings),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

@@ -24,6 +24,7 @@ async def test_clickhouse_finds_the_rows_of_a_flush_already_sorted(clickhouse: S
         fold.fold([json_record(events, offset=chunk)])
     rows = fold.take_outputs().batch()["metrics"]
     client = connect(clickhouse)
+    client.command("DROP VIEW mark_metrics")  # its own few rows would count as blocks too
     before = _blocks(client)
     sink = ClickHouseSink(clickhouse)
     await sink.start()

@@ -62,7 +62,8 @@ def test_the_views_change_when_the_last_worker_of_a_version_has_caught_up_and_th
         stuck.home.mkdir()
         stuck.state_dir.write_text("no folder: this worker folds, and can make nothing durable")
         with worker(stuck, "stuck") as waiting:
-            waiting.await_ready()  # first: the quick one must never have all partitions
+            # First: the quick one must never have all partitions. It is never ready: it is stalled, and says so.
+            eventually(lambda: waiting.status().get("assigned"), "the stuck worker has partitions")
             _judge(settings, new, waiting, lambda: produce(settings, traffic, 50, now_ms=now_ms + 10_000))
 
 

@@ -77,7 +77,7 @@ def _resumed_at(process: WorkerProcess) -> dict[tuple[str, int], int]:
 def _recounted(settings: Settings) -> tuple[dict[Any, Any], int]:
     records = read_log(settings.kafka_bootstrap, "swarm.metrics")
     windows, _, events = recount(records, WINDOWS_MS, settings.future_skew_ms)
-    return {key: tally.row()[:4] for key, tally in windows.items()}, events
+    return {key: tally.row()[:4] for key, tally in windows.items()}, len(events)
 
 
 def _shown(settings: Settings) -> dict[Any, Any]:
