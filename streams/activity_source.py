@@ -43,6 +43,9 @@ class ActivitySource:
         """The valid activities, and the errors."""
         return decode_activities(records)
 
+    def forget_beyond(self, series: int) -> None:
+        """It remembers none."""
+
     def accept(
         self,
         chunk: ActivityChunk,

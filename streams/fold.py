@@ -9,7 +9,7 @@ One record is folded completely or not at all. Time is the events' own and the r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import numpy as np
@@ -38,6 +38,11 @@ from streams.result_rows import (
 )
 from streams.scoring import Closing, ScorerBank
 
+# What a source remembers of names, beside the series of open windows: those that pause come back, those that are gone
+# must not fill the memory.
+SERIES_REMEMBERED_RATIO: Final = 2
+SERIES_REMEMBERED_MIN: Final = 4_096
+
 
 class Source(Protocol):
     """What differs between the source topics: how a chunk becomes metric events and rows of its own."""
@@ -58,6 +63,10 @@ class Source(Protocol):
 
         appended_ms: when each record was appended to the log.
         """
+        ...
+
+    def forget_beyond(self, series: int) -> None:
+        """Gives back what it remembers of names when that is more than so many series; no result depends on it."""
         ...
 
 
@@ -280,6 +289,7 @@ class PartitionFold:
         series, unit = self._series.compact(used("series")), self._units.compact(used("unit"))
         for operator in self._operators:
             operator.renumber(series=series, unit=unit)
+        self._source.forget_beyond(SERIES_REMEMBERED_RATIO * len(self._series) + SERIES_REMEMBERED_MIN)
         self._series_ids.renumber(series)
         self._label_units.renumber(unit)
         self._metric_units.renumber(unit)

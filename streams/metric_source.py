@@ -30,6 +30,10 @@ class MetricSource:
         """Columns of the valid events, and the errors."""
         return decode_metrics(records, self._dictionaries)
 
+    def forget_beyond(self, series: int) -> None:
+        """Starts the dictionaries over when they hold more than so many series."""
+        self._dictionaries.trim(series)
+
     def accept(
         self,
         chunk: MetricChunk,

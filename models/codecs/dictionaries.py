@@ -120,9 +120,9 @@ class Dictionaries:
         self.series = SeriesIndex()
         self.labels = LabelIndex()
 
-    def trim(self) -> None:
+    def trim(self, series_keys_max: int = SERIES_KEYS_MAX) -> None:
         """Between two chunks: starts over when too much is remembered. Lists handed out before stay as they are."""
-        if len(self.series) > SERIES_KEYS_MAX:
+        if len(self.series) > series_keys_max:
             self.series = SeriesIndex()
         if self.labels.keys_known > LABEL_KEYS_MAX:
             self.labels = LabelIndex()
