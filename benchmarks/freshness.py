@@ -25,8 +25,9 @@ from benchmarks import machine
 from benchmarks.group import members_when_stable
 from benchmarks.observers import ANOMALIES_TOPIC, POLL_EVERY_S, AnomalyReader, RowPoller
 from benchmarks.results import Table, publish, spread, verdict
-from benchmarks.stack import TOPICS, Questions, Stack, add_arguments, of_system, running, until, worker
+from benchmarks.stack import TOPICS, Questions, Stack, add_arguments, of_system, running, until
 from benchmarks.usage import Watch
+from tests.support.workers import worker
 
 ROOT = Path(__file__).parents[1]
 RATE_PER_S = 50_000

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.group import members_when_stable
-from benchmarks.stack import Questions, Stack, of_system, until, worker
+from benchmarks.stack import Questions, Stack, of_system, until
 from benchmarks.usage import Watch
 from models.settings import Settings
+from tests.support.workers import worker
 
 
 class OurRun(NamedTuple):

@@ -20,9 +20,10 @@ from typing import NamedTuple
 from benchmarks import machine
 from benchmarks.group import members_when_stable
 from benchmarks.results import Table, publish, spread, verdict
-from benchmarks.stack import TOPICS, Questions, Stack, add_arguments, running, until, worker
+from benchmarks.stack import TOPICS, Questions, Stack, add_arguments, running, until
 from benchmarks.workload import FORMS, Workload
 from models.settings import Settings
+from tests.support.workers import worker
 
 LAG_EVENTS = 1_000_000
 CAUGHT_UP_BUDGET_S = 10.0  # a million events of lag

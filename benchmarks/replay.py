@@ -21,7 +21,7 @@ from collections.abc import Callable
 import psutil
 
 from benchmarks import machine
-from benchmarks.stack import running, worker
+from benchmarks.stack import running
 from benchmarks.workload import Workload
 from models.settings import Settings, environment_of
 from sinks.clickhouse.client import connect
@@ -30,6 +30,7 @@ from streams.snapshot_topic import TopicSnapshots
 from streams.snapshots import SnapshotStore, decode
 from streams.topics import ensure_topics
 from tests.support.produce import await_committed
+from tests.support.workers import worker
 
 EVENTS = 1_000_000
 PARTITIONS = 4

@@ -123,16 +123,6 @@ def running(kind: str) -> Iterator[Stack]:
             clickhouse.stop()
 
 
-@contextmanager
-def worker(settings: Settings, name: str = "worker-1") -> Iterator[WorkerProcess]:
-    """A worker; killed at the end of the block if it still runs."""
-    process = WorkerProcess(settings, name).start()
-    try:
-        yield process
-    finally:
-        process.close()
-
-
 class Questions:
     """What ClickHouse answers from outside, over HTTP; no counter of ours is believed."""
 

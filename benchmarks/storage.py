@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 
 from benchmarks import machine
 from benchmarks.results import Table, publish, spread, verdict
-from benchmarks.stack import TOPICS, Questions, Stack, add_arguments, running, until, worker
+from benchmarks.stack import TOPICS, Questions, Stack, add_arguments, running, until
 from models.settings import Settings, environment_of
+from tests.support.workers import worker
 
 ROOT = Path(__file__).parents[1]
 SESSIONS = ROOT.parent / "shared" / "data" / "claude_code" / "sessions"

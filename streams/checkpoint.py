@@ -12,6 +12,9 @@ Never: lets an offset be committed whose rows are not acknowledged and whose sta
 
 Folding goes on during a flush; at most one flush of a partition is in flight. When the rows waiting outgrow
 `flush_rows_max`, `fold` waits for the flush: that is the back-pressure.
+
+A worker that is catching up leaves rows of open windows out of most flushes: nothing is lost, because the snapshot
+holds those windows and whoever restores it writes them first.
 """
 
 from __future__ import annotations
