@@ -127,6 +127,7 @@ class KafkaProducer:
             request_timeout_ms=self._options.request_timeout_ms,
             **(security | dict(self._options.kafka_options)),
         )
+        forget_topics_when_disconnected(producer)
         self._producer = producer
         try:
             await producer.start()
@@ -191,6 +192,22 @@ class KafkaProducer:
 def enter() -> None:
     """Marks the current task, and every task it starts, as the publisher's own."""
     _inside.set(True)
+
+
+def forget_topics_when_disconnected(producer: AIOKafkaProducer) -> None:
+    """Makes a producer ask for a topic's partitions again before it sends on a new connection.
+
+    What comes back behind an address may be another log. The embedded broker acknowledges a record of a topic that
+    does not exist yet, and loses it when the topic is created; aiokafka sends by what it knew before.
+    """
+    client = producer.client
+    told = client._on_connection_closed
+
+    def closed(connection: Any, reason: Any) -> None:
+        client.cluster._partitions.clear()
+        told(connection, reason)
+
+    client._on_connection_closed = closed
 
 
 def _is_foreign(record: logging.LogRecord) -> bool:

@@ -208,6 +208,30 @@ def test_a_broker_killed_midway_loses_nothing_that_was_not_acknowledged_before(
     assert first_log + arrived(broker.bootstrap) == Counter(float(i) for i in range(21_000))
 
 
+def test_a_broker_that_comes_back_without_its_topics_gets_no_record_before_they_exist(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    """The embedded broker would acknowledge it, and lose it when the topic is created."""
+    broker.start()
+    create_topics(broker.bootstrap, [METRICS])
+    publisher = Publisher(broker.bootstrap, swarm_id="s", batch_age_ms=20, request_timeout_ms=1_000, spool_dir=tmp_path)
+    publisher.emit("x", 0.0)
+    assert publisher.flush(20)
+    broker.kill()
+    for i in range(1, 2_000):
+        publisher.emit("x", float(i))
+    eventually(lambda: not publisher.stats().connected)
+    broker.start()
+    eventually(lambda: "does not exist" in publisher.stats().last_error)
+    assert publisher.stats().acknowledged == 1
+    create_topics(broker.bootstrap, [METRICS])
+    assert publisher.flush(30)
+    stats = publisher.stats()
+    assert publisher.close()
+    assert (stats.acknowledged, stats.dropped) == (2_000, 0)
+    assert arrived(broker.bootstrap) == Counter(float(i) for i in range(1, 2_000))
+
+
 def test_closing_while_the_broker_is_frozen_keeps_its_deadline_and_counts_what_it_leaves(
     broker: EmbeddedBroker,
 ) -> None:
