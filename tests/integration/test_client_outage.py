@@ -49,6 +49,20 @@ def _values(records: list[Any]) -> Counter[float]:
     return Counter(event["value"] for record in records for event in events_of(record))
 
 
+def start(broker: EmbeddedBroker) -> None:
+    broker.start()
+    create_topics(broker.bootstrap, [METRICS])
+
+
+def connected(broker: EmbeddedBroker, **options: Any) -> Publisher:
+    """A publisher whose first event, of value 0, the freshly started broker has acknowledged."""
+    start(broker)
+    publisher = Publisher(broker.bootstrap, swarm_id="s", batch_age_ms=20, **options)
+    publisher.emit("x", 0.0)
+    assert publisher.flush(20)
+    return publisher
+
+
 def adds_up(stats: Stats) -> bool:
     return stats.emitted + stats.recovered == stats.acknowledged + stats.dropped + stats.buffered + stats.spool_events
 
@@ -62,8 +76,7 @@ def test_without_a_spool_the_oldest_are_dropped_with_an_exact_count(broker: Embe
     before = publisher.stats()
     assert adds_up(before)
     assert before.dropped_buffer_full >= 3_000
-    broker.start()
-    create_topics(broker.bootstrap, [METRICS])
+    start(broker)
     assert publisher.flush(30)
     after = publisher.stats()
     assert publisher.close()
@@ -81,8 +94,7 @@ def test_with_a_spool_nothing_is_lost_while_the_broker_is_away(broker: EmbeddedB
         publisher.emit("x", float(i))
     eventually(lambda: publisher.stats().spool_events > 5_000)
     assert publisher.stats().dropped == 0
-    broker.start()
-    create_topics(broker.bootstrap, [METRICS])
+    start(broker)
     assert publisher.flush(30)
     stats = publisher.stats()
     assert publisher.close()
@@ -163,11 +175,7 @@ time.sleep(60)
 def test_emit_never_blocks_while_the_broker_is_frozen_and_resends_keep_their_stamp(
     broker: EmbeddedBroker,
 ) -> None:
-    broker.start()
-    create_topics(broker.bootstrap, [METRICS])
-    publisher = Publisher(broker.bootstrap, swarm_id="s", batch_age_ms=20, request_timeout_ms=500)
-    publisher.emit("x", 0.0)
-    assert publisher.flush(20)
+    publisher = connected(broker, request_timeout_ms=500)
     broker.pause()
     slowest_s = 0.0
     for i in range(1, 5_000):
@@ -188,10 +196,8 @@ def test_emit_never_blocks_while_the_broker_is_frozen_and_resends_keep_their_sta
 def test_a_broker_killed_midway_loses_nothing_that_was_not_acknowledged_before(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    broker.start()
-    create_topics(broker.bootstrap, [METRICS])
-    publisher = Publisher(broker.bootstrap, swarm_id="s", batch_age_ms=20, request_timeout_ms=500, spool_dir=tmp_path)
-    for i in range(1_000):
+    publisher = connected(broker, request_timeout_ms=500, spool_dir=tmp_path)
+    for i in range(1, 1_000):
         publisher.emit("x", float(i))
     assert publisher.flush(20)
     first_log = arrived(broker.bootstrap)
@@ -199,8 +205,7 @@ def test_a_broker_killed_midway_loses_nothing_that_was_not_acknowledged_before(
     for i in range(1_000, 21_000):
         publisher.emit("x", float(i))
     eventually(lambda: publisher.stats().spool_events > 0)
-    broker.start()  # the same port, an empty log
-    create_topics(broker.bootstrap, [METRICS])
+    start(broker)  # the same port, an empty log
     assert publisher.flush(30)
     stats = publisher.stats()
     assert publisher.close()
@@ -212,11 +217,7 @@ def test_a_broker_that_comes_back_without_its_topics_gets_no_record_before_they_
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
     """The embedded broker would acknowledge it, and lose it when the topic is created."""
-    broker.start()
-    create_topics(broker.bootstrap, [METRICS])
-    publisher = Publisher(broker.bootstrap, swarm_id="s", batch_age_ms=20, request_timeout_ms=1_000, spool_dir=tmp_path)
-    publisher.emit("x", 0.0)
-    assert publisher.flush(20)
+    publisher = connected(broker, request_timeout_ms=1_000, spool_dir=tmp_path)
     broker.kill()
     for i in range(1, 2_000):
         publisher.emit("x", float(i))
@@ -235,11 +236,7 @@ def test_a_broker_that_comes_back_without_its_topics_gets_no_record_before_they_
 def test_closing_while_the_broker_is_frozen_keeps_its_deadline_and_counts_what_it_leaves(
     broker: EmbeddedBroker,
 ) -> None:
-    broker.start()
-    create_topics(broker.bootstrap, [METRICS])
-    publisher = Publisher(broker.bootstrap, swarm_id="s", batch_age_ms=20)
-    publisher.emit("x", 0.0)
-    assert publisher.flush(20)
+    publisher = connected(broker)
     broker.pause()
     for i in range(100):
         publisher.emit("x", float(i))
@@ -275,8 +272,7 @@ def test_a_full_spool_drops_the_oldest_with_an_exact_count(broker: EmbeddedBroke
     for i in range(10_000):
         publisher.emit("x", float(i))
     eventually(lambda: publisher.stats().dropped_spool_full > 0 and publisher.stats().buffered <= 10_000)
-    broker.start()
-    create_topics(broker.bootstrap, [METRICS])
+    start(broker)
     assert publisher.flush(30)
     stats = publisher.stats()
     assert publisher.close()
@@ -295,8 +291,7 @@ def test_a_spool_that_cannot_be_written_is_said_and_the_events_stay_in_memory(
     for i in range(10_000):
         publisher.emit("x", float(i))
     eventually(lambda: "spool" in publisher.stats().last_error)
-    broker.start()
-    create_topics(broker.bootstrap, [METRICS])
+    start(broker)
     assert publisher.flush(30)
     assert publisher.close()
     assert (publisher.stats().acknowledged, publisher.stats().dropped) == (10_000, 0)
