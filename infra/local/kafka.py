@@ -157,9 +157,18 @@ def _escaped(value: str) -> str:
     return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)
 
 
+def cluster_id(drawn: uuid.UUID) -> str:
+    """Kafka's text form of an id: 22 characters of URL-safe base64, the first not a dash.
+
+    One id in 64 would begin with a dash, and `StorageTool` would read it as another option; the first byte's
+    top bit, cleared, keeps the first character among the letters.
+    """
+    raw = bytes([drawn.bytes[0] & 0x7F]) + drawn.bytes[1:]
+    return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
+
+
 def _format(jvm: tuple[str, ...], properties: Path, environment: dict[str, str]) -> None:
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
-    argv = (*jvm, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties))
+    argv = (*jvm, "kafka.tools.StorageTool", "format", "-t", cluster_id(uuid.uuid4()), "-c", str(properties))
     try:
         done = subprocess.run(
             argv, env=environment, capture_output=True, text=True, timeout=FORMAT_WITHIN_S, check=False

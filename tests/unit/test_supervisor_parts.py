@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,7 +21,7 @@ import pytest
 
 from infra.local import clickhouse, ports, process
 from infra.local.identity import ProcessId, is_alive, send_signal
-from infra.local.kafka import _escaped
+from infra.local.kafka import _escaped, cluster_id
 from infra.local.layout import Layout, StackError, explain_os_error, locked, read_stack
 from infra.local.plan import Plan, make_plan
 from infra.local.probes import clickhouse_accepts, kafka_answers
@@ -319,6 +321,13 @@ def test_a_refused_password_is_told_from_a_server_that_is_away() -> None:
         clickhouse_accepts(f"http://127.0.0.1:{port}", "default", "no")
     with pytest.raises(StackError, match="does not answer"):
         clickhouse_accepts("http://127.0.0.1:1", "default", "")
+
+
+@pytest.mark.parametrize("first_byte", range(256))
+def test_a_cluster_id_is_never_taken_for_an_option(first_byte: int) -> None:
+    text = cluster_id(uuid.UUID(bytes=bytes([first_byte] + [255] * 15)))
+    assert not text.startswith("-")
+    assert len(base64.urlsafe_b64decode(text + "==")) == 16
 
 
 def test_a_path_is_written_for_java_as_its_properties_files_want_it() -> None:
