@@ -35,9 +35,11 @@ $(VENV)/.dev: $(VENV)/.app
 demo: $(VENV)/.app
 	@$(MURMUR) demo
 
+# A file's tests stay together, so that what they share is started once. PYTEST_WORKERS=0: all in this process.
 TESTS ?= tests
+PYTEST_WORKERS ?= 2
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(TESTS) $(PYTEST_FLAGS)
+	@$(BIN)/python -m pytest $(TESTS) -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
 # No server, no browser: everything that is decided within one process, in about a minute.
 # The simulation plays fewer of its random schedules here; `make test` plays all.

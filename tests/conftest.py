@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -19,6 +20,22 @@ hypothesis.settings.load_profile("murmur")
 # A shell without job control starts its background jobs with Ctrl-C ignored, and every child inherits that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A test's user property of this name is a line of figures for the summary; it reaches it from every pytest worker.
+FIGURES = "figures"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Ends the run with the figures its tests measured, and the machine they were measured on."""
+    reports = terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", [])
+    lines = [line for one in reports if one.when == "call" for name, line in one.user_properties if name == FIGURES]
+    if lines:
+        from benchmarks.machine import describe
+
+        terminalreporter.section("figures")
+        terminalreporter.line(describe())
+        for line in lines:
+            terminalreporter.line(line)
 
 
 @pytest.fixture

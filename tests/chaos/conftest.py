@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks.machine import commit, describe
+from benchmarks.machine import commit
 from models.settings import Settings
 from tests.chaos import scale
+from tests.conftest import FIGURES
 from tests.support.brokers import EmbeddedBroker
 from tests.support.installation import Broker
 from tests.support.kafka import apache_kafka
 
-LINES = pytest.StashKey[list[str]]()
 KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
 
 
@@ -69,7 +69,7 @@ def figures(request: pytest.FixtureRequest) -> Callable[..., None]:
         words = " ".join(f"{name}={value}" for name, value in shown.items())
         line = f"{request.node.name.removeprefix('test_')}: {words} seed={scale.SEED}"
         print(f"\n{line}")
-        request.config.stash.setdefault(LINES, []).append(line)
+        request.node.user_properties.append((FIGURES, line))
 
     return tell
 
@@ -81,15 +81,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.failed:
         replay = scale.replay(getattr(item, "originalname", item.name), item.nodeid)
         report.sections.append(("chaos", f"seed={scale.SEED} commit={commit()} replay: {replay}"))
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    lines = config.stash.get(LINES, [])
-    if lines:
-        terminalreporter.section("chaos figures")
-        terminalreporter.line(describe())
-        for line in lines:
-            terminalreporter.line(line)
 
 
 def _broker(kind: str) -> Iterator[Broker]:
