@@ -45,6 +45,11 @@ class Sample:
         return _array(list(self.measured.values()))
 
     @cached_property
+    def described(self) -> tuple[float | None, float | None, float | None]:
+        """Mean, median and 95th percentile of the measured values."""
+        return describe(self.array)
+
+    @cached_property
     def rates(self) -> dict[str, tuple[float, float]]:
         """Value and denominator of the units that have both, by key."""
         return {k: (v, d) for k, v in self.measured.items() if (d := self.denominators.get(k)) is not None}
@@ -85,7 +90,7 @@ def align(a: Sample, b: Sample, *, pairing: Literal["auto", "always", "never"] =
     left, right = a.measured, b.measured
     missing_a, missing_b = len(a.values) - len(left), len(b.values) - len(right)
     if _is_paired(a, b, pairing):
-        shared = sorted(left.keys() & right.keys())
+        shared = list(left) if left.keys() == right.keys() else [key for key in left if key in right]
         return Aligned(
             a.array if len(shared) == len(left) else _array([left[k] for k in shared]),
             b.array if len(shared) == len(right) else _array([right[k] for k in shared]),
@@ -105,9 +110,17 @@ def _is_paired(a: Sample, b: Sample, pairing: str) -> bool:
     if pairing == "always":
         return True
     # What was done decides, not what happened to be measured: a missing cost does not change the design.
-    shared = len(a.values.keys() & b.values.keys())
+    shared = len(a.values) if a.values.keys() == b.values.keys() else len(a.values.keys() & b.values.keys())
     everything = len(a.values) + len(b.values) - shared
     return shared > 0 and shared >= SAME_TASKS_RATIO_MIN * everything
+
+
+def describe(values: FloatArray) -> tuple[float | None, float | None, float | None]:
+    """Mean, median and 95th percentile; None where there are no values."""
+    if not len(values):
+        return None, None, None
+    p50, p95 = np.quantile(values, [0.5, 0.95])
+    return float(values.mean()), float(p50), float(p95)
 
 
 def resampled(a: Sample, b: Sample, pair: Aligned) -> tuple[FloatArray, FloatArray]:
@@ -119,7 +132,7 @@ def resampled(a: Sample, b: Sample, pair: Aligned) -> tuple[FloatArray, FloatArr
             a.columns if pair.a is a.array else pair.a[:, None],
             b.columns if pair.b is b.array else pair.b[:, None],
         )
-    both = [key for key in pair.keys if key in a.rates and key in b.rates]
+    both = [key for key in pair.keys if key in a.rates and key in b.rates]  # in the order of the keys, as the rates are
     left, right = (
         side.columns if len(both) == len(side.rates) else _array([side.rates[k] for k in both]).reshape(-1, 2)
         for side in (a, b)

@@ -11,10 +11,9 @@ from typing import Final, Literal
 
 import numpy as np
 
-from reports.compare.align import Aligned, Sample
+from reports.compare.align import Aligned, Sample, describe
 from reports.compare.finding import Finding
 from reports.compare.measures import Measure
-from reports.compare.resample import FloatArray
 
 UNITS_MIN: Final = 10  # a side; below it the intervals miss their 95 % on skewed data (docs/adr/0006)
 
@@ -42,8 +41,8 @@ def described(measure: Measure, a: Sample, b: Sample, pair: Aligned, query: str,
     )
     if a.denominators or b.denominators:
         return finding
-    mean_a, p50_a, p95_a = _describe(pair.a)
-    mean_b, p50_b, p95_b = _describe(pair.b)
+    mean_a, p50_a, p95_a = a.described if pair.a is a.array else describe(pair.a)
+    mean_b, p50_b, p95_b = b.described if pair.b is b.array else describe(pair.b)
     difference = mean_a - mean_b if mean_a is not None and mean_b is not None else None
     return replace(
         finding,
@@ -57,13 +56,6 @@ def described(measure: Measure, a: Sample, b: Sample, pair: Aligned, query: str,
         p95_a=p95_a,
         p95_b=p95_b,
     )
-
-
-def _describe(values: FloatArray) -> tuple[float | None, float | None, float | None]:
-    if not len(values):
-        return None, None, None
-    p50, p95 = np.quantile(values, [0.5, 0.95])
-    return float(values.mean()), float(p50), float(p95)
 
 
 def _median_pair_ratio(pair: Aligned) -> float | None:

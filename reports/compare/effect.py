@@ -25,7 +25,8 @@ def _rank_biserial(pair: Aligned) -> float:
         return 0.0
     distance = np.abs(difference)
     ordered = np.sort(distance)
-    ranks = np.searchsorted(ordered, distance, "left") + np.searchsorted(ordered, distance, "right")  # twice the mean
+    # Twice the mean rank of tied values.
+    ranks = np.searchsorted(ordered, distance, "left") + np.searchsorted(ordered, distance, "right") + 1
     return float((np.sign(difference) * ranks).sum() / ranks.sum())
 
 

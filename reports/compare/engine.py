@@ -56,8 +56,12 @@ def compare_swarms(
 def _all_samples(
     swarm_ids: Sequence[str], data: ComparisonInput, metrics: Sequence[str]
 ) -> Iterator[tuple[Measure, str, dict[str, Sample]]]:
+    tasks: dict[str, list[TaskRow]] = {swarm_id: [] for swarm_id in swarm_ids}
+    for row in data.tasks:
+        if row.swarm_id in tasks:
+            tasks[row.swarm_id].append(row)
     activity_measures: list[tuple[str, str, dict[str, Sample]]] = [
-        *((n, "tasks", {s: samples.task_sample(n, s, data.tasks) for s in swarm_ids}) for n in TASK_MEASURES),
+        *((n, "tasks", {s: samples.task_sample(n, s, tasks[s]) for s in swarm_ids}) for n in TASK_MEASURES),
         *((n, "calls", samples.call_samples(k, swarm_ids, data.calls)) for n, k in CALL_MEASURES.items()),
     ]
     # A name that agents publish as plain metric events is compared from these where no activity carries it.

@@ -13,6 +13,7 @@ from scipy import stats
 from reports.compare.align import Sample, align
 from reports.compare.correction import holm
 from reports.compare.describe import UNITS_MIN
+from reports.compare.effect import effect
 from reports.compare.finding import Finding
 from reports.compare.measures import MEASURES, measure_of
 from reports.compare.ratio import Sides, compare_means
@@ -276,6 +277,15 @@ def test_tasks_pair_only_when_the_sides_did_the_same_ones() -> None:
 def test_agents_never_pair_even_when_their_names_agree() -> None:
     a = Sample("a", {"agent-1": 1.0}, "agent")
     assert not align(a, Sample("b", {"agent-1": 2.0}, "agent"), pairing="always").paired
+
+
+def test_ranks_agree_with_scipy_where_values_tie() -> None:
+    a, b = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0, 5.0, 3.0], [2.0, 2.0, 1.0, 1.0, 4.0, 9.0, 5.0, 5.0, 1.0, 1.0]
+    pairs, apart = (align(_sample("a", a), _sample("b", b), pairing=how) for how in ("always", "never"))
+    difference = np.array([x - y for x, y in zip(a, b, strict=True) if x != y])
+    ranks = stats.rankdata(np.abs(difference))
+    assert effect(pairs)[0] == pytest.approx((np.sign(difference) * ranks).sum() / ranks.sum())
+    assert effect(apart)[0] == pytest.approx(2 * stats.mannwhitneyu(a, b).statistic / 100 - 1)
 
 
 def test_wilson_agrees_with_scipy_and_stays_inside_zero_and_one() -> None:
