@@ -54,14 +54,17 @@ class Case:
 
     @property
     def units_min(self) -> int:
+        """Units of the smaller side."""
         return min(len(self.a.z), len(self.b.z))
 
     @property
     def rounding(self) -> float:
+        """A variance below this share of what cancelled in it is rounding."""
         return _ROUNDING[self.precision]
 
     @property
     def tie(self) -> float:
+        """A statistic from this share of the observed one on counts as reaching it."""
         return _TIE[self.precision]
 
     def cross(self) -> FloatArray:

@@ -19,6 +19,7 @@ UNITS_MIN: Final = 10  # a side; below it the intervals miss their 95 % on skewe
 
 
 def described(measure: Measure, a: Sample, b: Sample, pair: Aligned, query: str, sql: str) -> Finding:
+    """Counts, means and percentiles of both sides, in the measure's unit; no estimate, test or verdict yet."""
     finding = Finding(
         metric=measure.name,
         label=measure.label,

@@ -40,6 +40,7 @@ class Side:
 
     @classmethod
     def of(cls, name: str, values: FloatArray) -> Side:
+        """`values` are (units, columns), at least one unit."""
         offset, spread = values.mean(axis=0), values.std(axis=0)
         size = np.where(spread > 0, spread, 1.0)
         z = (values - offset) / size
@@ -49,6 +50,7 @@ class Side:
 
     @property
     def columns(self) -> int:
+        """How many means the side has."""
         return len(self.offset)
 
 
@@ -62,6 +64,7 @@ class Sums:
 
     @classmethod
     def of(cls, rows: Weights | FloatArray, columns: int) -> Sums:
+        """`rows` are the sums of a design's columns, in its order."""
         wide = np.asarray(rows, dtype=np.float64)
         return cls(wide[0], tuple(wide[1 : 1 + columns]), tuple(wide[1 + columns :]))
 
