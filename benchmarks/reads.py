@@ -1,6 +1,6 @@
 """Reads over 100 million raw events: the everyday questions of a dashboard, and a comparison of 10 swarms.
 
-    make bench BENCH=reads        python -m benchmarks.reads [--events N] [--data DIR] [--repeats N]
+    make bench BENCH=reads        python -m benchmarks.reads [--events N] [--data DIR] [--repeats N] [--write]
 
 Starts its own ClickHouse on loopback and fills it with the month of 12 swarms of `benchmarks/history.py` (about 10
 minutes and 4 GB for 100 M events); with --data the directory is kept and filled only once. Then it waits until
@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -25,6 +27,7 @@ from benchmarks import machine
 from benchmarks.fill import fill_database
 from benchmarks.history import SEED, Plan, write_last_hour_again
 from benchmarks.questions import QUESTIONS
+from benchmarks.results import MIB, Table, publish, spread, verdict
 from reports.build import build_report
 from reports.config import ReportConfig
 from reports.queries.clickhouse import ClickHouseReader
@@ -36,6 +39,7 @@ DASHBOARD_BUDGET_MS = 50  # p95, warm
 COMPARISON_BUDGET_S = 1.0
 COMPARED = 10  # swarms
 COLD_REPEATS = 3
+COMPARISONS = 5  # the first pays for what is loaded once
 ROLLUP_TIMEOUT_S = 1_800.0  # two minutes of quiet, then at most 1,000 hours of a swarm a minute
 
 
@@ -49,15 +53,29 @@ class Timing:
     rows: int
     bytes: int
 
-    def line(self, name: str) -> str:
-        over = "  over" if _at(self.warm_ms, 0.95) > DASHBOARD_BUDGET_MS else ""
-        return (
-            f"{name:44} {_at(self.warm_ms, 0.5):>7.1f} {_at(self.warm_ms, 0.95):>7.1f} {self.cpu_ms:>7.1f} "
-            f"{_at(self.cold_ms, 0.5):>8.1f} {self.rows:>10,} {self.bytes / 2**20:>8.1f}{over}"
-        )
+    def row(self, name: str) -> list[str]:
+        """A line of the table."""
+        return [
+            name,
+            f"{_at(self.warm_ms, 0.5):.1f}",
+            f"{_at(self.warm_ms, 0.95):.1f}",
+            f"{self.cpu_ms:.1f}",
+            f"{_at(self.cold_ms, 0.5):.1f}",
+            f"{self.rows:,}",
+            f"{self.bytes / MIB:.1f}",
+            verdict(_at(self.warm_ms, 0.95), DASHBOARD_BUDGET_MS, at_least=False),
+        ]
 
 
-HEADER = f"{'question':44} {'p50 ms':>7} {'p95 ms':>7} {'cpu ms':>7} {'cold ms':>8} {'rows':>10} {'MiB':>8}"
+HEADER = ["question", "p50 ms", "p95 ms", "CPU ms", "cold ms", "rows", "MiB", "budget, p95"]
+
+
+class Compared(NamedTuple):
+    """One comparison, in seconds: every question by name, everything after them, CPU of this process."""
+
+    questions_s: dict[str, float]
+    statistics_s: float
+    cpu_s: float
 
 
 def measure(server: EmbeddedClickHouse, client: Client, sql: str, repeats: int) -> Timing:
@@ -89,29 +107,36 @@ def make_cold(client: Client, data: Path) -> None:
         os.close(file)
 
 
-def compare(client: Client, swarm_ids: list[str]) -> None:
+def compare(client: Client, swarm_ids: list[str]) -> Compared:
     """A comparison as `murmur compare` makes it, without drawing: the questions, then the statistics."""
     asked: dict[str, float] = {}
-    rows: dict[str, int] = {}
 
     class Timed(ClickHouseReader):
         def _ask(self, name, make, **parameters):  # type: ignore[no-untyped-def]
             started = time.perf_counter()
             result = super()._ask(name, make, **parameters)
             asked[name] = time.perf_counter() - started
-            rows[name] = len(result.rows)
             return result
 
     started, cpu = time.perf_counter(), time.process_time()
     build_report(Timed(client), ReportConfig(swarms=tuple(swarm_ids)), with_charts=False)
     total, spent = time.perf_counter() - started, time.process_time() - cpu
-    for name, seconds in sorted(asked.items(), key=lambda item: -item[1]):
-        print(f"  {name:20} {seconds * 1000:>8.1f} ms {rows[name]:>8,} rows")
-    queries = sum(asked.values())
-    print(
-        f"comparison of {len(swarm_ids)} swarms: {total:.2f} s (budget {COMPARISON_BUDGET_S} s): "
-        f"questions {queries:.2f} s, statistics {total - queries:.2f} s; {spent:.2f} s of CPU in this process"
-    )
+    return Compared(asked, total - sum(asked.values()), spent)
+
+
+def comparison_table(runs: list[Compared]) -> Table:
+    """The whole, its two halves, and every question."""
+    whole = [sum(run.questions_s.values()) + run.statistics_s for run in runs]
+    rows = [
+        ["the whole", spread(whole, ".2f"), verdict(statistics.median(whole), COMPARISON_BUDGET_S, at_least=False)],
+        ["its questions", spread((sum(run.questions_s.values()) for run in runs), ".2f"), ""],
+        ["its statistics", spread((run.statistics_s for run in runs), ".2f"), ""],
+        ["CPU of the comparing process", spread((run.cpu_s for run in runs), ".2f"), ""],
+    ]
+    for name in sorted(runs[0].questions_s, key=lambda name: -runs[0].questions_s[name]):
+        rows.append([f"question `{name}`", spread((run.questions_s[name] for run in runs), ".2f"), ""])
+    note = f"{len(runs)} times, the first with everything still to be loaded; median, lowest to highest."
+    return Table(f"Comparison of {COMPARED} swarms, seconds", ["", "s", "budget"], rows, note)
 
 
 def wait_for_rollups(client: Client) -> None:
@@ -128,8 +153,8 @@ def wait_for_rollups(client: Client) -> None:
         time.sleep(2)
 
 
-def run(data: Path, plan: Plan, repeats: int) -> None:
-    """Fills `data` where it is empty, then measures and prints."""
+def run(data: Path, plan: Plan, repeats: int) -> tuple[dict[str, Timing], list[Compared], int]:
+    """Fills `data` where it is empty, then measures; the number of stored events comes last."""
     server = EmbeddedClickHouse(data).start()
     try:
         migrate.migrate(server.settings)
@@ -138,20 +163,15 @@ def run(data: Path, plan: Plan, repeats: int) -> None:
             fill_database(server.settings, plan)
         started = time.perf_counter()
         wait_for_rollups(client)
-        print(f"rolled up after {time.perf_counter() - started:.0f} s")
+        print(f"rolled up after {time.perf_counter() - started:.0f} s; load {os.getloadavg()[0]:.1f}", flush=True)
         write_last_hour_again(client)
-        stored = client.command("SELECT count() FROM metrics")
-        print(
-            f"{stored:,} rows in metrics; warm: {repeats} times, cold: {COLD_REPEATS} times; "
-            f"load {os.getloadavg()[0]:.1f}"
-        )
-        print(HEADER)
-        for question in QUESTIONS:
-            print(measure(server, client, question.sql, repeats).line(question.name), flush=True)
-        compare(client, plan.swarm_ids()[:COMPARED])
+        stored = int(client.command("SELECT count() FROM metrics"))  # type: ignore[arg-type]
+        asked = {question.name: measure(server, client, question.sql, repeats) for question in QUESTIONS}
+        compared = [compare(client, plan.swarm_ids()[:COMPARED]) for _ in range(COMPARISONS)]
         client.close()
     finally:
         server.stop()
+    return asked, compared, stored
 
 
 def _timed_ms(ask: Callable[[], object]) -> float:
@@ -176,15 +196,32 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=30, help="spread over so many days; default: %(default)s")
     parser.add_argument("--data", type=Path, help="data directory to keep; default: a temporary one")
     parser.add_argument("--repeats", type=int, default=20, help="of each question, warm; default: %(default)s")
+    parser.add_argument("--write", action="store_true", help="save the figures and refresh docs/benchmarks.md")
     arguments = parser.parse_args()
     plan = Plan(arguments.events, arguments.days)
-    print(machine.describe())
-    print(f"seed {SEED}, {plan.events:,} events over {plan.days} days, {plan.tasks:,} tasks in each of 12 swarms")
-    if arguments.data is not None:
-        run(arguments.data, plan, arguments.repeats)
-        return
+    facts = machine.facts()
     with tempfile.TemporaryDirectory(prefix="murmur-bench-") as home:
-        run(Path(home) / "data", plan, arguments.repeats)
+        asked, compared, stored = run(arguments.data or Path(home) / "data", plan, arguments.repeats)
+    within = sum(_at(timing.warm_ms, 0.95) <= DASHBOARD_BUDGET_MS for timing in asked.values())
+    rows = [timing.row(name) for name, timing in asked.items()]
+    note = (
+        f"{within} of {len(asked)} questions are within the budget. CPU is the engine's; rows and bytes are its counts."
+    )
+    publish(
+        "reads",
+        machine=facts,
+        stated={
+            "seed": SEED,
+            "rows in metrics": f"{stored:,}",
+            "days": plan.days,
+            "tasks of a swarm": plan.tasks,
+            "repeats": f"{arguments.repeats} warm and {COLD_REPEATS} cold",
+            "load when it ended": round(os.getloadavg()[0], 1),
+        },
+        runs=[{name: asdict(timing) for name, timing in asked.items()}, *compared],
+        tables=[Table("Questions of a dashboard", HEADER, rows, note), comparison_table(compared)],
+        write=arguments.write,
+    )
 
 
 if __name__ == "__main__":

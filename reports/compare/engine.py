@@ -15,7 +15,7 @@ from reports.compare import samples
 from reports.compare.align import Sample
 from reports.compare.finding import Finding, SuccessFinding
 from reports.compare.measures import CALL_MEASURES, TASK_MEASURES, Measure, measure_of
-from reports.compare.statistics import Pairing, compare
+from reports.compare.statistics import Pairing, Prepared, estimated, prepare
 from reports.compare.verdict import conclude
 from reports.queries.port import AgentMetricRow, CallRow, Query, TaskRow
 
@@ -40,27 +40,28 @@ def compare_swarms(
     pairing: Pairing = "auto",
 ) -> tuple[tuple[Finding, ...], tuple[SuccessFinding, ...]]:
     """`metrics` empty: every measure that at least one swarm has. Pairs in the order of `swarm_ids`."""
-    findings: list[Finding] = []
-    successes: list[SuccessFinding] = []
+    prepared: list[Prepared] = []
     for measure, query, by_swarm in _all_samples(swarm_ids, data, metrics):
         asked = measure.name in metrics
         if not asked and not any(sample.measured for sample in by_swarm.values()):
             continue
-        for a, b in combinations(swarm_ids, 2):
-            finding, counts = compare(
-                measure, by_swarm[a], by_swarm[b], pairing=pairing, query=query, sql=_sql(data, query)
-            )
-            findings.append(finding)
-            if counts is not None:
-                successes.append(counts)
-    return conclude(findings, successes)
+        sql = _sql(data, query)
+        prepared += [
+            prepare(measure, by_swarm[a], by_swarm[b], pairing=pairing, query=query, sql=sql)
+            for a, b in combinations(swarm_ids, 2)
+        ]
+    return conclude(estimated(prepared), [p.counts for p in prepared if p.counts is not None])
 
 
 def _all_samples(
     swarm_ids: Sequence[str], data: ComparisonInput, metrics: Sequence[str]
 ) -> Iterator[tuple[Measure, str, dict[str, Sample]]]:
+    tasks: dict[str, list[TaskRow]] = {swarm_id: [] for swarm_id in swarm_ids}
+    for row in data.tasks:
+        if row.swarm_id in tasks:
+            tasks[row.swarm_id].append(row)
     activity_measures: list[tuple[str, str, dict[str, Sample]]] = [
-        *((n, "tasks", {s: samples.task_sample(n, s, data.tasks) for s in swarm_ids}) for n in TASK_MEASURES),
+        *((n, "tasks", {s: samples.task_sample(n, s, tasks[s]) for s in swarm_ids}) for n in TASK_MEASURES),
         *((n, "calls", samples.call_samples(k, swarm_ids, data.calls)) for n, k in CALL_MEASURES.items()),
     ]
     # A name that agents publish as plain metric events is compared from these where no activity carries it.

@@ -1,17 +1,16 @@
-"""Bootstrap resamples and permutations as rows of weights: every statistic of every draw is one matrix product.
+"""Bootstrap resamples, swaps and labels as weights: every sum of every draw is one matrix product.
 
-In: n, the number of draws, a seed. Out: chunks of weights, shape (draws, n).
-Never: unseeded randomness, a loop over draws, more than CHUNK_WEIGHTS numbers in memory.
+In: designs (units, columns), the number of draws, a seed. Out: weighted sums, one row a column, one column a draw.
+Never: unseeded randomness, a loop over draws or units, more than one block of weights in memory.
 
-Up to EXACT_UNITS_MAX units a bootstrap row is the classical multinomial resample. Above it a row is a Poisson(1)
-resample read from random bytes through a table: with thousands of units the two agree far below the interval's
-own Monte-Carlo error, and 10,000 draws of 10,000 units then cost a quarter of the time.
+The weights of a unit depend on its number, the seed and the number of draws, and on nothing else. So sides of any
+size, in any order and beside any others get the same resamples, and share one product: a comparison of 45 pairs
+draws no more than one of a single pair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -19,103 +18,116 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 Weights = npt.NDArray[np.floating[Any]]
+Precision = type[np.float32] | type[np.float64]
 
 DRAWS: Final = 10_000  # Monte-Carlo error of a 2.5 % tail is then 0.16 percentage points
 SEED: Final = 20_261_120  # any constant: the same rows must give the same report
-EXACT_UNITS_MAX: Final = 2_000  # above it a multinomial row costs more than it is worth
-CHUNK_WEIGHTS: Final = 4_000_000  # 32 MB of float64 at a time; smaller products are slower
-CACHED_WEIGHTS_MAX: Final = 20_000_000  # 20 MB as bytes: 10,000 draws of 2,000 units, shared by all pairs
-WIDE_WEIGHTS_MAX: Final = 6_000_000  # up to here they are kept as floats, 48 MB: nothing is widened again
+BLOCK_UNITS: Final = 256  # 20 MB of weights at 10,000 draws; larger blocks leave the processor's cache
+COLUMNS_STEP: Final = 16  # of a product; the engine of the products takes another way for a few columns
+EXACT_LABELS_MAX: Final = 2_000  # units of both sides; above it a shuffle costs more than it is worth
+LABEL_CELLS_MAX: Final = 4_000_000  # 16 MB of keys at a time
 
 # Poisson(1) in 256ths for the counts 0..5; mean exactly 1 and variance exactly 1 (a test recounts it).
 POISSON_BYTES: Final = (94, 94, 49, 13, 5, 1)
 
+_BOOTSTRAP, _SWAP, _LABEL, _ORDER = range(4)  # what a stream of random numbers is for
 
-def poisson_table() -> Weights:
+BlockMaker = Callable[[int, int, int, Precision], Weights]
+
+
+def poisson_table() -> FloatArray:
     """Byte -> count, for all 256 bytes."""
-    return np.repeat(np.arange(len(POISSON_BYTES), dtype=np.float32), POISSON_BYTES)
+    return np.repeat(np.arange(len(POISSON_BYTES), dtype=np.float64), POISSON_BYTES)
 
 
-def weight_chunks(n: int, *, draws: int = DRAWS, seed: int = SEED) -> Iterator[Weights]:
-    """Bootstrap: how often each of n units is in each draw."""
-    make = _multinomial if n <= EXACT_UNITS_MAX else _poisson
-    return _chunks(make, n, n, draws=draws, seed=seed)
+def bootstrap_block(number: int, draws: int, seed: int, precision: Precision) -> Weights:
+    """How often each unit of a block is in each draw: a Poisson(1) resample, read from random bytes."""
+    noise = _bytes(_BOOTSTRAP, number, draws, seed)
+    weights: Weights = np.take(poisson_table().astype(precision), noise, mode="clip")
+    return weights
 
 
-def swap_chunks(n: int, *, draws: int = DRAWS, seed: int = SEED) -> Iterator[Weights]:
+def swap_block(number: int, draws: int, seed: int, precision: Precision) -> Weights:
     """Paired permutation: 1 where the sides of a pair are exchanged."""
-    return _chunks(_coins, n, n, draws=draws, seed=seed)
+    rng = np.random.default_rng((seed, _SWAP, number))
+    noise = np.frombuffer(rng.bytes(BLOCK_UNITS * -(-draws // 8)), dtype=np.uint8)
+    return np.unpackbits(noise.reshape(BLOCK_UNITS, -1), axis=1, count=draws).astype(precision)
 
 
-def label_chunks(n_a: int, n_b: int, *, draws: int = DRAWS, seed: int = SEED) -> Iterator[Weights]:
-    """Unpaired permutation: 1 for the n_a units that are called a.
+def order_of_draws(name: str, *, draws: int, seed: int) -> npt.NDArray[np.intp]:
+    """A side's own order of the draws: with it two sides resampled by the same weights are independent.
 
-    Beyond EXACT_UNITS_MAX each unit draws its own label, so the sizes vary by chance; given the sizes it is the
+    A draw then pairs row r of one side with row s of the other; one row in `draws` meets itself, by chance.
+    """
+    words = np.frombuffer(name.encode().ljust(-(-max(len(name.encode()), 1) // 4) * 4, b"\0"), dtype="<u4")
+    return np.random.default_rng((seed, _ORDER, *words.tolist())).permutation(draws)
+
+
+def weighted_sums(
+    make: BlockMaker, designs: Sequence[FloatArray], *, draws: int, seed: int, precision: Precision
+) -> list[Weights]:
+    """For each design of n units its sums in every draw, shape (columns, draws)."""
+    order = sorted(range(len(designs)), key=lambda i: -len(designs[i]))
+    columns = np.cumsum([0, *(designs[i].shape[1] for i in order)])
+    sums = np.zeros((columns[-1], draws), dtype=precision)
+    units_max = len(designs[order[0]])
+    for start in range(0, units_max, BLOCK_UNITS):
+        active = sum(len(designs[i]) > start for i in order)
+        stacked = np.zeros((_padded(columns[active]), BLOCK_UNITS), dtype=precision)
+        for place, i in enumerate(order[:active]):
+            part = designs[i][start : start + BLOCK_UNITS]
+            stacked[columns[place] : columns[place + 1], : len(part)] = part.T
+        products = stacked @ make(start // BLOCK_UNITS, draws, seed, precision)
+        sums[: columns[active]] += products[: columns[active]]
+    result: list[Weights] = [sums] * len(designs)
+    for place, i in enumerate(order):
+        result[i] = sums[columns[place] : columns[place + 1]]
+    return result
+
+
+def labelled_sums(design: FloatArray, labels: FloatArray) -> FloatArray:
+    """The sums of the units that each row of `labels` calls 1, shape (columns, draws)."""
+    stacked = np.zeros((_padded(design.shape[1]), len(design)))
+    stacked[: design.shape[1]] = design.T
+    sums: FloatArray = (stacked @ labels.T)[: design.shape[1]]
+    return sums
+
+
+def label_chunks(n_a: int, n_b: int, *, draws: int = DRAWS, seed: int = SEED) -> Iterator[FloatArray]:
+    """Unpaired permutation, shape (draws, n_a + n_b): 1 for the n_a units that are called a.
+
+    Beyond EXACT_LABELS_MAX each unit draws its own label, so the sizes vary by chance; given the sizes it is the
     same shuffle, and the statistic is divided by its own standard error.
     """
+    if min(n_a, n_b, draws) < 1:
+        raise ValueError(f"labels need at least one unit a side and one draw, got {n_a}, {n_b} and {draws} draws")
     total = n_a + n_b
-    return _chunks(_shuffle if total <= EXACT_UNITS_MAX else _lots, total, n_a, draws=draws, seed=seed)
-
-
-Maker = Callable[[np.random.Generator, int, int, int], Weights]
-
-
-def _chunks(make: Maker, n: int, part: int, *, draws: int, seed: int) -> Iterator[Weights]:
-    if n < 1 or draws < 1:
-        raise ValueError(f"a resample needs at least one unit and one draw, got n={n} draws={draws}")
-    if n * draws <= CACHED_WEIGHTS_MAX:
-        precision = _precision(n)
-        yield from (chunk.astype(precision, copy=False) for chunk in _cached(make, n, part, draws, seed))
-        return
-    yield from _generate(make, n, part, draws, seed)
-
-
-@lru_cache(maxsize=8)
-def _cached(make: Maker, n: int, part: int, draws: int, seed: int) -> tuple[npt.NDArray[Any], ...]:
-    """Large ones as bytes: they are small counts, and to widen them is several times faster than to make them."""
-    chunks = _generate(make, n, part, draws, seed)
-    kept = tuple(chunk if n * draws <= WIDE_WEIGHTS_MAX else chunk.astype(np.uint8) for chunk in chunks)
-    for chunk in kept:
-        chunk.flags.writeable = False
-    return kept
-
-
-def _generate(make: Maker, n: int, part: int, draws: int, seed: int) -> Iterator[Weights]:
-    rng = np.random.default_rng((seed, n, part))
-    rows_max = max(1, CHUNK_WEIGHTS // n)
+    rng = np.random.default_rng((seed, _LABEL, n_a, n_b))
+    make = _shuffled if total <= EXACT_LABELS_MAX else _drawn
+    rows_max = max(1, LABEL_CELLS_MAX // total)
     for start in range(0, draws, rows_max):
-        yield make(rng, min(rows_max, draws - start), n, part)
+        yield make(rng, min(rows_max, draws - start), n_a, total).astype(np.float64)
 
 
-def _multinomial(rng: np.random.Generator, rows: int, n: int, _: int) -> Weights:
-    picks = rng.integers(0, n, size=(rows, n), dtype=np.uint16).astype(np.int64)
-    picks += (np.arange(rows) * n)[:, None]
-    return np.bincount(picks.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+def _padded(columns: int) -> int:
+    """A product of another shape may be added up in another order, and then ends in another last digit."""
+    return -(-columns // COLUMNS_STEP) * COLUMNS_STEP
 
 
-def _precision(n: int) -> type[np.floating[Any]]:
-    """Weights are small whole numbers: single precision holds them, halves the work, and the sums of columns of
-    unit size over 10,000 units still have six digits."""
-    return np.float64 if n <= EXACT_UNITS_MAX else np.float32
+def _shuffled(rng: np.random.Generator, rows: int, n_a: int, total: int) -> npt.NDArray[np.uint32]:
+    """Sorted random keys with the label in their lowest bit: a shuffle, several times faster than shuffling."""
+    keys = rng.integers(0, 2**32, size=(rows, total), dtype=np.uint32)
+    keys &= np.uint32(0xFFFFFFFE)
+    keys[:, :n_a] |= np.uint32(1)
+    keys.sort(axis=1)
+    return keys & np.uint32(1)
 
 
-def _poisson(rng: np.random.Generator, rows: int, n: int, _: int) -> Weights:
-    noise = np.frombuffer(rng.bytes(rows * n), dtype=np.uint8)
-    return np.take(poisson_table(), noise).reshape(rows, n)
+def _drawn(rng: np.random.Generator, rows: int, n_a: int, total: int) -> npt.NDArray[np.bool_]:
+    noise = np.frombuffer(rng.bytes(2 * rows * total), dtype=np.uint16)
+    return (noise < round(65_536 * n_a / total)).reshape(rows, total)
 
 
-def _coins(rng: np.random.Generator, rows: int, n: int, _: int) -> Weights:
-    bits = np.unpackbits(np.frombuffer(rng.bytes(rows * n // 8 + 1), dtype=np.uint8))
-    return bits[: rows * n].reshape(rows, n).astype(_precision(n))
-
-
-def _shuffle(rng: np.random.Generator, rows: int, n: int, part: int) -> Weights:
-    labels = np.zeros((rows, n))
-    labels[:, :part] = 1.0
-    shuffled: Weights = rng.permuted(labels, axis=1)
-    return shuffled
-
-
-def _lots(rng: np.random.Generator, rows: int, n: int, part: int) -> Weights:
-    noise = np.frombuffer(rng.bytes(2 * rows * n), dtype=np.uint16)
-    return (noise < round(65_536 * part / n)).reshape(rows, n).astype(np.float32)
+def _bytes(kind: int, number: int, draws: int, seed: int) -> npt.NDArray[np.uint8]:
+    rng = np.random.default_rng((seed, kind, number))
+    return np.frombuffer(rng.bytes(BLOCK_UNITS * draws), dtype=np.uint8).reshape(BLOCK_UNITS, draws)

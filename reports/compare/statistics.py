@@ -1,30 +1,44 @@
 """Compares two aligned sides in one measure: describes both, estimates, tests. No verdict yet.
 
-In: a measure and two samples. Out: a `Finding` with its numbers, and the counts behind success.
+In: a measure and two samples, or many such. Out: a `Finding` with its numbers, and the counts behind success.
 Never: a test on fewer than UNITS_MIN units a side, on declared numbers, or on a cost that nobody reported.
+
+What needs no draws is prepared for each pair; everything that does is then estimated at once (see ratio).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 
 from reports.compare import success
-from reports.compare.align import Aligned, Sample, align
+from reports.compare.align import Aligned, Sample, align, resampled
+from reports.compare.describe import UNITS_MIN, described, refusal, without_unreported
+from reports.compare.effect import effect
 from reports.compare.finding import Finding, SuccessFinding
 from reports.compare.measures import Measure
-from reports.compare.ratio import Estimate, Sides, compare_means
-from reports.compare.resample import DRAWS, SEED, FloatArray
+from reports.compare.moments import Scale
+from reports.compare.ratio import Estimate, Sides, estimate_all
+from reports.compare.resample import DRAWS, SEED
 
-UNITS_MIN: Final = 10  # a side; below it the intervals miss their 95 % on skewed data (docs/adr/0006)
 RATIO_WORTH_SEEING: Final = 1.15  # the regression ratio allowed by default: a smaller one changes no decision
 SUCCESS_WORTH_SEEING: Final = 0.10  # ten tasks in a hundred
 POWER_Z: Final = 1.959963984540054 + 0.8416212335729143  # two-sided 5 %, power 80 %
 
 Pairing = Literal["auto", "always", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One measure of two sides, as far as it is known without draws."""
+
+    finding: Finding
+    counts: SuccessFinding | None = None
+    problem: tuple[Sides, Scale] | None = None  # None: nothing is left to estimate
 
 
 def compare(
@@ -39,134 +53,54 @@ def compare(
     seed: int = SEED,
 ) -> tuple[Finding, SuccessFinding | None]:
     """The finding of one measure, still without correction and verdict (see verdict.conclude)."""
+    prepared = prepare(measure, a, b, pairing=pairing, query=query, sql=sql)
+    (finding,) = estimated([prepared], draws=draws, seed=seed)
+    return finding, prepared.counts
+
+
+def prepare(
+    measure: Measure, a: Sample, b: Sample, *, pairing: Pairing = "auto", query: str = "", sql: str = ""
+) -> Prepared:
+    """Aligns and describes two sides, refuses a test or says what it is of."""
     notes: tuple[str, ...] = ()
     if measure.unit == "USD":
-        (a, zeros_a), (b, zeros_b) = _reported(a), _reported(b)
+        # A cost of exactly 0 among real costs was not reported for that unit: it is missing, not free.
+        (a, zeros_a), (b, zeros_b) = a.reported, b.reported
         notes = tuple(_zero_note(side, zeros) for side, zeros in ((a, zeros_a), (b, zeros_b)) if zeros)
     pair = align(a, b, pairing=pairing)
-    finding = replace(_described(measure, a, b, pair, query, sql), warnings=notes)
-    refusal = _refusal(measure, a, b, pair)
-    if refusal:
-        return replace(_without_unreported(finding, a, b), verdict=refusal[0], why=refusal[1]), None
+    finding = replace(described(measure, a, b, pair, query, sql), warnings=notes)
+    refused = refusal(measure, a, b, pair)
+    if refused:
+        return Prepared(replace(without_unreported(finding, a, b), verdict=refused[0], why=refused[1]))
     if measure.name == "task_success" and _binary(pair):
-        return _compare_success(finding, pair)
+        return Prepared(*_compare_success(finding, pair))
     if a.denominators and b.denominators:
-        return _compare_rates(finding, a, b, pair, draws=draws, seed=seed), None
-    return _compare_means(finding, pair, draws=draws, seed=seed), None
+        return _prepare_rates(finding, a, b, pair)
+    # A ratio needs a scale with a true zero; share-like success and signed metrics are compared by difference.
+    ratio_scale = finding.unit != "ratio" and bool(finding.ratio) and min(pair.a.min(), pair.b.min()) >= 0
+    size, name = effect(pair)
+    return Prepared(
+        replace(finding, effect=size, effect_name=name),
+        problem=(
+            Sides(*resampled(a, b, pair), pair.paired, (1,), (a.side, b.side)),
+            "log" if ratio_scale else "linear",
+        ),
+    )
 
 
-def _reported(sample: Sample) -> tuple[Sample, int]:
-    """A cost of exactly 0 among real costs was not reported for that unit: it is missing, not free.
-
-    Where every cost is 0 the sample stays as it is and the comparison is refused.
-    """
-    zeros = sum(value == 0 for value in sample.measured.values())
-    if not zeros or zeros == len(sample.measured):
-        return sample, 0
-    values = {key: None if value == 0 else value for key, value in sample.values.items()}
-    return replace(sample, values=values), zeros
+def estimated(prepared: Sequence[Prepared], *, draws: int = DRAWS, seed: int = SEED) -> list[Finding]:
+    """The findings with their estimates, in order; what the sides of several have in common is drawn once."""
+    estimates = iter(estimate_all([p.problem for p in prepared if p.problem is not None], draws=draws, seed=seed))
+    return [
+        p.finding
+        if p.problem is None
+        else _with_estimate(p.finding, next(estimates), ratio_scale=p.problem[1] == "log")
+        for p in prepared
+    ]
 
 
 def _zero_note(sample: Sample, zeros: int) -> str:
     return f"{sample.side}: costs of exactly 0, which count as not reported: {zeros:,}"
-
-
-def _described(measure: Measure, a: Sample, b: Sample, pair: Aligned, query: str, sql: str) -> Finding:
-    finding = Finding(
-        metric=measure.name,
-        label=measure.label,
-        unit=measure.unit,
-        better=measure.better,
-        unit_of_analysis=a.unit_of_analysis,
-        a=a.side,
-        b=b.side,
-        n_a=len(pair.a),
-        n_b=len(pair.b),
-        paired=pair.paired,
-        left_out_a=pair.left_out_a,
-        left_out_b=pair.left_out_b,
-        missing_a=pair.missing_a,
-        missing_b=pair.missing_b,
-        provenance=tuple(sorted(a.provenances | b.provenances)),
-        derived=measure.derived,
-        query=query,
-        sql=sql,
-    )
-    if a.denominators or b.denominators:
-        return finding
-    mean_a, p50_a, p95_a = _describe(pair.a)
-    mean_b, p50_b, p95_b = _describe(pair.b)
-    difference = mean_a - mean_b if mean_a is not None and mean_b is not None else None
-    return replace(
-        finding,
-        mean_a=mean_a,
-        mean_b=mean_b,
-        difference=difference,
-        ratio=mean_a / mean_b if mean_a is not None and mean_b and mean_b > 0 <= mean_a else None,
-        median_pair_ratio=_median_pair_ratio(pair),
-        p50_a=p50_a,
-        p50_b=p50_b,
-        p95_a=p95_a,
-        p95_b=p95_b,
-    )
-
-
-def _describe(values: FloatArray) -> tuple[float | None, float | None, float | None]:
-    if not len(values):
-        return None, None, None
-    p50, p95 = np.quantile(values, [0.5, 0.95])
-    return float(values.mean()), float(p50), float(p95)
-
-
-def _median_pair_ratio(pair: Aligned) -> float | None:
-    """The typical task's ratio; tasks whose b is 0 have none."""
-    if not pair.paired:
-        return None
-    usable = pair.b > 0
-    return float(np.median(pair.a[usable] / pair.b[usable])) if usable.any() else None
-
-
-def _refusal(
-    measure: Measure, a: Sample, b: Sample, pair: Aligned
-) -> tuple[Literal["not enough data", "not ranked"], str] | None:
-    """Why there must be no test, or None."""
-    for sample, values in ((a, a.measured), (b, b.measured)):
-        if not values:
-            word = "not priced" if measure.unit == "USD" else "not measured"
-            return "not enough data", f"{measure.label} is {word} in {sample.side}"
-        if _unreported_cost(measure.unit, sample):
-            return (
-                "not enough data",
-                f"all {len(values)} costs of {sample.side} are 0: that is a cost nobody reported, not a free run",
-            )
-    declared = [s.side for s in (a, b) if "declared" in s.provenances]
-    if declared:
-        return "not ranked", f"the numbers of {' and '.join(declared)} are declared, not measured"
-    if min(len(pair.a), len(pair.b)) < UNITS_MIN:
-        more = UNITS_MIN - min(len(pair.a), len(pair.b))
-        if pair.paired:
-            have, rule = f"{len(pair.a)} pairs of tasks", f"at least {UNITS_MIN} pairs are needed"
-        else:
-            have = f"{len(pair.a)} and {len(pair.b)} {a.unit_of_analysis}s"
-            rule = f"at least {UNITS_MIN} a side are needed"
-        return "not enough data", f"{have}: {rule}, about {more} more"
-    return None
-
-
-def _unreported_cost(unit: str, sample: Sample) -> bool:
-    values = sample.measured
-    return unit == "USD" and bool(values) and not any(values.values())
-
-
-def _without_unreported(finding: Finding, a: Sample, b: Sample) -> Finding:
-    """A cost of 0 that nobody reported is no mean, no percentile and no part of a ratio."""
-    if _unreported_cost(finding.unit, a):
-        finding = replace(finding, mean_a=None, p50_a=None, p95_a=None, ratio=None, difference=None)
-        finding = replace(finding, median_pair_ratio=None)
-    if _unreported_cost(finding.unit, b):
-        finding = replace(finding, mean_b=None, p50_b=None, p95_b=None, ratio=None, difference=None)
-        finding = replace(finding, median_pair_ratio=None)
-    return finding
 
 
 def _binary(pair: Aligned) -> bool:
@@ -218,53 +152,19 @@ def _success_needed(result: success.ProportionTest) -> int:
     return max(UNITS_MIN, math.ceil(variance * (POWER_Z / SUCCESS_WORTH_SEEING) ** 2))
 
 
-def _compare_means(finding: Finding, pair: Aligned, *, draws: int, seed: int) -> Finding:
-    sides = Sides(pair.a[:, None], pair.b[:, None], pair.paired)
-    # A ratio needs a scale with a true zero; share-like success and signed metrics are compared by difference.
-    ratio_scale = finding.unit != "ratio" and bool(finding.ratio) and min(pair.a.min(), pair.b.min()) >= 0
-    estimate = compare_means(sides, scale="log" if ratio_scale else "linear", draws=draws, seed=seed)
-    finding = _with_estimate(finding, estimate, ratio_scale=ratio_scale)
-    effect, name = _effect(pair)
-    return replace(finding, effect=effect, effect_name=name)
-
-
-def _compare_rates(finding: Finding, a: Sample, b: Sample, pair: Aligned, *, draws: int, seed: int) -> Finding:
+def _prepare_rates(finding: Finding, a: Sample, b: Sample, pair: Aligned) -> Prepared:
     """Sum of costs / number of successes: a ratio of sums on each side, over the same units."""
-    (num_a, den_a), (num_b, den_b) = _rate_columns(a, b, pair)
-    finding = replace(finding, n_a=len(num_a), n_b=len(num_b))
-    for side, units, successes in ((a.side, num_a, den_a), (b.side, num_b, den_b)):
-        if len(units) < UNITS_MIN:
-            why = f"{len(units)} tasks of {side} have both cost and outcome; at least {UNITS_MIN} are needed"
-            return replace(finding, verdict="not enough data", why=why)
-        if successes.sum() == 0:
-            return replace(finding, verdict="not enough data", why=f"{side} has no successful task")
-    mean_a, mean_b = float(num_a.sum() / den_a.sum()), float(num_b.sum() / den_b.sum())
+    left, right = resampled(a, b, pair)
+    finding = replace(finding, n_a=len(left), n_b=len(right))
+    for side, columns in ((a.side, left), (b.side, right)):
+        if len(columns) < UNITS_MIN:
+            why = f"{len(columns)} tasks of {side} have both cost and outcome; at least {UNITS_MIN} are needed"
+            return Prepared(replace(finding, verdict="not enough data", why=why))
+        if columns[:, 1].sum() == 0:
+            return Prepared(replace(finding, verdict="not enough data", why=f"{side} has no successful task"))
+    mean_a, mean_b = (float(columns[:, 0].sum() / columns[:, 1].sum()) for columns in (left, right))
     finding = replace(finding, mean_a=mean_a, mean_b=mean_b, difference=mean_a - mean_b)
-    sides = Sides(np.column_stack([num_a, den_a]), np.column_stack([num_b, den_b]), pair.paired, (1, -1))
-    return _with_estimate(finding, compare_means(sides, scale="log", draws=draws, seed=seed), ratio_scale=True)
-
-
-def _rate_columns(
-    a: Sample, b: Sample, pair: Aligned
-) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
-    def known(sample: Sample, keys: tuple[str, ...]) -> list[str]:
-        values = sample.measured
-        return [k for k in keys if k in values and sample.denominators.get(k) is not None]
-
-    def columns(sample: Sample, keys: list[str]) -> tuple[FloatArray, FloatArray]:
-        values = sample.measured
-        return (
-            np.array([values[k] for k in keys], dtype=np.float64),
-            np.array([sample.denominators[k] for k in keys], dtype=np.float64),
-        )
-
-    if pair.paired:
-        both = known(b, tuple(known(a, pair.keys)))
-        return columns(a, both), columns(b, both)
-    return (
-        columns(a, known(a, tuple(sorted(a.values)))),
-        columns(b, known(b, tuple(sorted(b.values)))),
-    )
+    return Prepared(finding, problem=(Sides(left, right, pair.paired, (1, -1), (a.side, b.side)), "log"))
 
 
 def _with_estimate(finding: Finding, estimate: Estimate, *, ratio_scale: bool) -> Finding:
@@ -301,20 +201,3 @@ def _needed(standard_error: float | None, n: int, worth: float) -> int | None:
     if not standard_error or worth <= 0:
         return None
     return max(UNITS_MIN, math.ceil(n * (POWER_Z * standard_error / worth) ** 2))
-
-
-def _effect(pair: Aligned) -> tuple[float | None, str]:
-    """Matched-pairs rank-biserial correlation, or Cliff's delta: -1 (a always below b) .. 1 (always above)."""
-    from scipy.stats import rankdata
-
-    if pair.paired:
-        difference = pair.a - pair.b
-        difference = difference[difference != 0]
-        if not len(difference):
-            return 0.0, "rank-biserial correlation"
-        ranks = rankdata(np.abs(difference))
-        return float((np.sign(difference) * ranks).sum() / ranks.sum()), "rank-biserial correlation"
-    ranks = rankdata(np.concatenate([pair.a, pair.b]))
-    n_a, n_b = len(pair.a), len(pair.b)
-    above = ranks[:n_a].sum() - n_a * (n_a + 1) / 2
-    return float(2 * above / (n_a * n_b) - 1), "Cliff's delta"

@@ -9,8 +9,11 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from reports.compare.resample import FloatArray
 
+FISHER_TIE: Final = 1 + 1e-7  # tables as likely as the seen one, up to rounding, count with it
 Z_95: Final = 1.959963984540054  # two-sided 95 % of the normal distribution
 
 
@@ -44,14 +47,15 @@ def wilson(k: int, n: int) -> tuple[float, float] | None:
 
 def paired_test(a: FloatArray, b: FloatArray) -> ProportionTest:
     """Exact McNemar on the discordant pairs; Newcombe's interval (method 10) for the difference."""
-    from scipy.stats import binomtest
+    from scipy.special import bdtr
 
     n = len(a)
     only_a = int(((a == 1) & (b == 0)).sum())
     only_b = int(((a == 0) & (b == 1)).sum())
     k_a, k_b = int(a.sum()), int(b.sum())
     discordant = only_a + only_b
-    p_value = float(binomtest(only_a, discordant, 0.5).pvalue) if discordant else 1.0
+    # Of fair coins both tails are alike: twice the smaller one is the exact two-sided p-value.
+    p_value = min(1.0, 2 * float(bdtr(min(only_a, only_b), discordant, 0.5))) if discordant else 1.0
     low, high = _newcombe_paired(k_a, k_b, n, only_a, only_b)
     return ProportionTest(
         k_a,
@@ -71,14 +75,25 @@ def paired_test(a: FloatArray, b: FloatArray) -> ProportionTest:
 
 def unpaired_test(a: FloatArray, b: FloatArray) -> ProportionTest:
     """Fisher's exact test; Newcombe's interval (method 10 for two samples) for the difference."""
-    from scipy.stats import fisher_exact
-
     k_a, k_b, n_a, n_b = int(a.sum()), int(b.sum()), len(a), len(b)
-    p_value = float(fisher_exact([[k_a, n_a - k_a], [k_b, n_b - k_b]]).pvalue)
+    p_value = _fisher(k_a, n_a, k_b, n_b)
     low, high = _newcombe(k_a, n_a, k_b, n_b, correlation=0.0)
     return ProportionTest(
         k_a, k_b, n_a, n_b, None, None, k_a / n_a - k_b / n_b, low, high, p_value, "Fisher exact", "Newcombe"
     )
+
+
+def _fisher(k_a: int, n_a: int, k_b: int, n_b: int) -> float:
+    """Two-sided: every table with these margins that is no likelier than the one that was seen."""
+    from scipy.special import gammaln
+
+    wins = k_a + k_b
+    of_a = np.arange(max(0, wins - n_b), min(wins, n_a) + 1)
+    of_b = wins - of_a
+    chance_log = -(gammaln(of_a + 1) + gammaln(n_a - of_a + 1) + gammaln(of_b + 1) + gammaln(n_b - of_b + 1))
+    chance = np.exp(chance_log - chance_log.max())
+    seen = chance[k_a - of_a[0]]
+    return min(1.0, float(chance[chance <= seen * FISHER_TIE].sum() / chance.sum()))
 
 
 def _newcombe_paired(k_a: int, k_b: int, n: int, only_a: int, only_b: int) -> tuple[float, float]:

@@ -6,7 +6,7 @@ Never: opens the connection, reads a table behind the views, puts a user's strin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from reports.queries import sqltext
@@ -99,7 +99,7 @@ class ClickHouseReader:
         sql = sqltext.load(name)
         bound = {key: list(v) if isinstance(v, (list, tuple)) else v for key, v in parameters.items()}
         answer = self._client.query(sql, parameters=bound)
-        rows = tuple(make(*(_plain(value) for value in row)) for row in answer.result_rows)
+        rows = tuple(make(*row) for row in _values(answer.result_rows))
         return Result(rows, Query(name, sqltext.written_in(sql, bound), len(rows)))
 
 
@@ -110,6 +110,9 @@ def _bounds(time: TimeRange) -> dict[str, int]:
     }
 
 
-def _plain(value: Any) -> Any:
-    """Lists become tuples, so that rows are values."""
-    return tuple(value) if isinstance(value, list) else value
+def _values(rows: Sequence[Sequence[Any]]) -> Iterable[Sequence[Any]]:
+    """Lists become tuples, so that rows are values; a column holds lists in every row or in none."""
+    lists = [place for place, value in enumerate(rows[0]) if isinstance(value, list)] if rows else []
+    if not lists:
+        return rows
+    return ([tuple(value) if place in lists else value for place, value in enumerate(row)] for row in rows)

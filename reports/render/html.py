@@ -9,7 +9,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from reports.compare.statistics import UNITS_MIN
+from reports.compare.describe import UNITS_MIN
 from reports.render.environment import environment
 from reports.render.view import Report
 

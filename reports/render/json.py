@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from reports.analysis.facts import Fact, SwarmSummary
-from reports.compare.statistics import SUCCESS_WORTH_SEEING, UNITS_MIN
+from reports.compare.describe import UNITS_MIN
+from reports.compare.statistics import SUCCESS_WORTH_SEEING
 from reports.compare.verdict import LEVEL
 from reports.render.times import iso
 from reports.render.view import REPORT_SCHEMA_VERSION, Report

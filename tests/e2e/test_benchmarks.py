@@ -83,3 +83,17 @@ def test_storage_measures_real_transcripts() -> None:
     printed = run("storage")
     assert rows(printed, "metrics")
     assert rows(printed, "activities")
+
+
+def test_comparison_counts_error_rates_and_takes_the_time() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.comparison", "--simulations", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3_000:]
+    assert rows(done.stdout, "360 comparisons of 1,000 tasks")
+    assert len(rows(done.stdout, "normal")) == 8

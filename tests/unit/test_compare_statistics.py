@@ -12,11 +12,20 @@ from scipy import stats
 
 from reports.compare.align import Sample, align
 from reports.compare.correction import holm
+from reports.compare.describe import UNITS_MIN
+from reports.compare.effect import effect
 from reports.compare.finding import Finding
 from reports.compare.measures import MEASURES, measure_of
 from reports.compare.ratio import Sides, compare_means
-from reports.compare.resample import label_chunks, poisson_table, swap_chunks, weight_chunks
-from reports.compare.statistics import UNITS_MIN, compare
+from reports.compare.resample import (
+    BLOCK_UNITS,
+    bootstrap_block,
+    label_chunks,
+    poisson_table,
+    swap_block,
+    weighted_sums,
+)
+from reports.compare.statistics import compare
 from reports.compare.success import paired_test, unpaired_test, wilson
 from reports.compare.verdict import conclude
 
@@ -270,6 +279,15 @@ def test_agents_never_pair_even_when_their_names_agree() -> None:
     assert not align(a, Sample("b", {"agent-1": 2.0}, "agent"), pairing="always").paired
 
 
+def test_ranks_agree_with_scipy_where_values_tie() -> None:
+    a, b = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0, 5.0, 3.0], [2.0, 2.0, 1.0, 1.0, 4.0, 9.0, 5.0, 5.0, 1.0, 1.0]
+    pairs, apart = (align(_sample("a", a), _sample("b", b), pairing=how) for how in ("always", "never"))
+    difference = np.array([x - y for x, y in zip(a, b, strict=True) if x != y])
+    ranks = stats.rankdata(np.abs(difference))
+    assert effect(pairs)[0] == pytest.approx((np.sign(difference) * ranks).sum() / ranks.sum())
+    assert effect(apart)[0] == pytest.approx(2 * stats.mannwhitneyu(a, b).statistic / 100 - 1)
+
+
 def test_wilson_agrees_with_scipy_and_stays_inside_zero_and_one() -> None:
     for k, n in ((0, 10), (10, 10), (391, 500), (1, 3)):
         reference = stats.binomtest(k, n).proportion_ci(method="wilson")
@@ -339,18 +357,37 @@ def test_the_poisson_bytes_have_mean_and_variance_one() -> None:
     assert ((table - 1) ** 2).sum() == 256
 
 
+def test_resamples_are_what_they_claim_and_the_same_each_time() -> None:
+    draws = 4_000
+    weights, swaps = (make(3, draws, 7, np.float64) for make in (bootstrap_block, swap_block))
+    assert weights.shape == swaps.shape == (BLOCK_UNITS, draws)
+    assert weights.mean() == pytest.approx(1, abs=0.01)
+    assert weights.var() == pytest.approx(1, abs=0.02)
+    assert swaps.mean() == pytest.approx(0.5, abs=0.01)
+    assert (weights == bootstrap_block(3, draws, 7, np.float32)).all()
+    assert not (weights == bootstrap_block(4, draws, 7, np.float64)).all()
+
+
 @pytest.mark.parametrize("n", [7, 300, 5_000])
-def test_resamples_are_what_they_claim_and_the_same_each_time(n: int) -> None:
+def test_labels_are_shuffles_and_the_same_each_time(n: int) -> None:
     draws = 400
-    weights = np.concatenate(list(weight_chunks(n, draws=draws)))
-    swaps = np.concatenate(list(swap_chunks(n, draws=draws)))
-    labels = np.concatenate(list(label_chunks(n, 2 * n, draws=draws)))
-    assert weights.shape == swaps.shape == (draws, n)
-    assert weights.mean() == pytest.approx(1, abs=0.02)
-    assert weights.var() == pytest.approx(1 - 1 / n if n <= 2_000 else 1, abs=0.08)
-    assert swaps.mean() == pytest.approx(0.5, abs=0.03)
+    labels, again = (np.concatenate(list(label_chunks(n, 2 * n, draws=draws))) for _ in range(2))
+    assert labels.shape == (draws, 3 * n)
     assert labels.mean() == pytest.approx(1 / 3, abs=0.01)
+    assert labels.mean(axis=0) == pytest.approx(np.full(3 * n, 1 / 3), abs=0.15)  # six standard errors
     if 3 * n <= 2_000:
         assert (labels.sum(axis=1) == n).all()
-    again = np.concatenate(list(weight_chunks(n, draws=draws)))
-    assert (weights == again).all()
+    assert (labels == again).all()
+
+
+@pytest.mark.parametrize("n", [5, 256, 300, 700])
+def test_a_designs_sums_do_not_depend_on_the_designs_beside_it(n: int) -> None:
+    rng = np.random.default_rng(1)
+    own, others = rng.normal(size=(n, 3)), [rng.normal(size=(m, 4)) for m in (900, 20, 256)]
+
+    def sums(*designs: np.ndarray) -> np.ndarray:
+        return weighted_sums(bootstrap_block, designs, draws=500, seed=7, precision=np.float64)[0]
+
+    weights = np.concatenate([bootstrap_block(i, 500, 7, np.float64) for i in range(3)])[:n]
+    assert sums(own) == pytest.approx(own.T @ weights)
+    assert (sums(own) == sums(own, *others)).all()
