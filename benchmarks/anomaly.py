@@ -2,8 +2,8 @@
 
     make bench BENCH=anomaly        python -m benchmarks.anomaly [--data FOLDER]
 
-The folder holds csv files (`timestamp,value`) and labels.json: {path: [[window start, window end], ...]}. Each detector sees
-each file once, in order, with nothing known in advance.
+The folder holds csv files (`timestamp,value`) and labels.json: {path: [[window start, window end], ...]}.
+Each detector sees each file once, in order, with nothing known in advance.
 """
 
 from __future__ import annotations
