@@ -74,6 +74,7 @@ def _absolute(path: Path | None) -> Path | None:
     return path and path.expanduser().absolute()
 
 
+AnomalyMode = Literal["auto", "full", "lean"]
 File = Annotated[Path | None, AfterValidator(_absolute)]
 
 
@@ -173,6 +174,9 @@ class Settings(BaseSettings):
     )
     anomaly_score_min: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.999, description="Calibrated score from which a closed window becomes an anomaly record."
+    )
+    anomaly_mode: AnomalyMode = Field(
+        "auto", description="Scorer of a new series: full, lean, or auto (full for the first 2,000 of a partition)."
     )
     prices_file: File = Field(None, description="Price book to use instead of the built-in one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Log level.")

@@ -94,6 +94,7 @@ class PartitionFold:
             series_max=config.series_max,
             series_idle_ms=config.series_idle_ms,
             score_min=config.anomaly_score_min,
+            mode=config.anomaly_mode,
         )
 
     def fold(self, records: Sequence[RawRecord]) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 
 from models.anomaly import SCORER_CONFIG_FINGERPRINT
 from models.prices import PriceBook
-from models.settings import Settings
+from models.settings import AnomalyMode, Settings
 
 FOLD_CODE: Final = 1  # raised with every change of this code that changes results; part of the fingerprint
 
@@ -27,6 +27,7 @@ class FoldConfig:
     series_max: int
     series_idle_ms: int
     anomaly_score_min: float
+    anomaly_mode: AnomalyMode
     prices: PriceBook
 
     @classmethod
@@ -40,6 +41,7 @@ class FoldConfig:
             series_max=settings.series_max,
             series_idle_ms=settings.series_idle_ms,
             anomaly_score_min=settings.anomaly_score_min,
+            anomaly_mode=settings.anomaly_mode,
             prices=PriceBook.load(settings.prices_file),
         )
 

@@ -9,20 +9,23 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from models.anomaly import Scorer, Verdict, WindowPoint, new_scorer, restore_scorer
-from models.anomaly.port import StateValue
+from models.anomaly.factory import Mode
+from models.settings import AnomalyMode
 from models.windows.operator import WindowRows
 from streams.interning import Interner, Series
 from streams.result_rows import Origin
 
+# Full scorers a partition makes in auto mode: 2,000 of them hold 20 MB and ask 50 ms for each of their closing windows.
+FULL_SERIES_MAX: Final = 2_000
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[StateValue]).decode
+_decode = msgspec.msgpack.Decoder(list).decode  # text, numbers and bytes: no typed union holds all three
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,11 @@ class Closing:
 class ScorerBank:
     """The scorers of one partition, longest-silent first."""
 
-    def __init__(self, *, series_max: int, series_idle_ms: int, score_min: float) -> None:
+    def __init__(self, *, series_max: int, series_idle_ms: int, score_min: float, mode: AnomalyMode = "auto") -> None:
         self._series_max = series_max
         self._idle_ms = series_idle_ms
         self._score_min = score_min
+        self._mode = mode
         self._scorers: OrderedDict[Series, tuple[Scorer, int]] = OrderedDict()  # -> (scorer, end of last window)
 
     def __len__(self) -> int:
@@ -94,9 +98,15 @@ class ScorerBank:
         if known is None:
             if len(self._scorers) >= self._series_max:
                 self._scorers.popitem(last=False)
-            known = (new_scorer(name[2], score_min=self._score_min), end_ms)
+            known = (new_scorer(name[2], score_min=self._score_min, mode=self._mode_of_next()), end_ms)
         self._scorers[name] = (known[0], end_ms)
         return known[0]
+
+    def _mode_of_next(self) -> Mode:
+        """How a new series is scored: its number among those held is a function of the log alone."""
+        if self._mode == "auto":
+            return "full" if len(self._scorers) < FULL_SERIES_MAX else "lean"
+        return self._mode
 
 
 def _point(rows: WindowRows, i: int) -> WindowPoint:

@@ -5,30 +5,34 @@ In: a metric's name, or a scorer's state. Out: a `Scorer`. Never: keeps a scorer
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
+from models.anomaly.full_tuning import FULL_NAME
 from models.anomaly.port import Scorer, StateValue
 from models.anomaly.tuning import fingerprint
 
 SCORE_MIN_DEFAULT: Final = 0.999  # the default of settings.anomaly_score_min
 SCORER_CONFIG_FINGERPRINT: Final = fingerprint()
+Mode = Literal["full", "lean"]
 
 
-def new_scorer(metric: str, *, score_min: float = SCORE_MIN_DEFAULT) -> Scorer:
+def new_scorer(metric: str, *, score_min: float = SCORE_MIN_DEFAULT, mode: Mode = "full") -> Scorer:
     """A fresh scorer for one series of `metric`, alarming from `score_min` on.
 
     Every metric gets the same scorer today: it learns from the values themselves whether they are positive,
     zero-one or signed. The name is part of the port so that a metric may get its own later.
     """
+    from models.anomaly.river_full import RiverFullScorer
     from models.anomaly.river_tail import RiverTailScorer
 
     if not 0.0 < score_min < 1.0:
         raise ValueError(f"score_min {score_min} for {metric}: a score lies between 0 and 1, for example 0.999")
-    return RiverTailScorer(score_min=score_min)
+    return RiverFullScorer(score_min=score_min) if mode == "full" else RiverTailScorer(score_min=score_min)
 
 
 def restore_scorer(state: list[StateValue]) -> Scorer:
     """The scorer whose `state()` this is. Raises ValueError for the state of another scorer or version."""
+    from models.anomaly.river_full import RiverFullScorer
     from models.anomaly.river_tail import RiverTailScorer
 
-    return RiverTailScorer.restore(state)
+    return (RiverFullScorer if state[:1] == [FULL_NAME] else RiverTailScorer).restore(state)

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 Direction = Literal["above", "below", ""]
 Severity = Literal["", "low", "medium", "high", "critical"]
-StateValue = float | int | str  # plain values that msgpack stores exactly
+StateValue = float | int | str | bytes  # plain values that msgpack stores exactly
 
 # Lowest score of each severity: one more nine a step, so a step up means ten times rarer on quiet data. `low` is
 # whatever the alarm threshold lets through below `medium`.

@@ -92,6 +92,11 @@ class RiverTailScorer:
         reason = _reason(point, verdict, score, seen)
         return Verdict(score, 0, direction, verdict.low, verdict.high, True, severity_of(score), reason)
 
+    @property
+    def counts_ones(self) -> bool:
+        """Whether every window so far held only zeros and ones: then its likelihood is that of a share."""
+        return bool(self._state[ONES])
+
     def state(self) -> list[StateValue]:
         """Name, version, threshold, then the vector."""
         return [NAME, VERSION, self._score_min, *self._state]

@@ -11,6 +11,8 @@ import hashlib
 import importlib.metadata
 from typing import Final
 
+from models.anomaly import full_tuning
+
 NAME: Final = "river_tail"
 VERSION: Final = 1
 WARM_UP_WINDOWS: Final = 12  # below it a predictive interval is wider than any fault worth an alarm
@@ -59,6 +61,6 @@ LIFT_WINDOWS: Final = 30.0  # and comes down again with this time constant
 
 def fingerprint() -> str:
     """Sixteen hex digits over every constant above and the installed River: same digits, same verdicts."""
-    values = {k: v for k, v in globals().items() if k.isupper()}
+    values = {k: v for module in (globals(), vars(full_tuning)) for k, v in module.items() if k.isupper()}
     text = repr(sorted(values.items())) + importlib.metadata.version("river")
     return hashlib.sha256(text.encode()).hexdigest()[:16]

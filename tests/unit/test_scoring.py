@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.settings import AnomalyMode
 from models.windows.assign import WindowSpec
 from models.windows.operator import WindowRows
 from streams.interning import Interner, Series
@@ -106,3 +107,17 @@ def test_a_restored_bank_goes_on_with_the_same_verdicts() -> None:
     assert jumped[0]["ver"] == 1 << 48 | CLOSED_BY
     assert feed(other, (0, 40), mean=500.0) == jumped
     assert other.state() == one.state()
+
+
+def test_a_partition_full_of_scorers_starts_lean_ones_and_a_mode_asked_for_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.scoring.FULL_SERIES_MAX", 2)  # 2,000 series would take seconds
+
+    def names(mode: AnomalyMode) -> list[str]:
+        made = ScorerBank(series_max=10, series_idle_ms=3_600_000, score_min=0.999, mode=mode)
+        return [made._scorer(("swarm", "agent", metric), 10_000).name for metric in ("a", "b", "c", "a")]
+
+    assert names("auto") == ["river_full", "river_full", "river_tail", "river_full"]
+    assert set(names("full")) == {"river_full"}
+    assert set(names("lean")) == {"river_tail"}

@@ -1,0 +1,1 @@
+"""Recorded series through the stream's own scorer: reading csv files, scoring them, writing the scores."""

@@ -1,0 +1,111 @@
+"""`murmur backtest csv`: recorded series get the stream's scores; a file that breaks a rule is refused."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from interfaces.backtest.table import BacktestError, read
+from interfaces.cli.main import run
+from models.anomaly import WindowPoint, new_scorer
+
+
+def written(folder: Path, name: str, rows: list[str], head: str = "timestamp,value") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def scores(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def series(rows: int = 40) -> list[str]:
+    return [f"2014-04-01 00:{i:02d}:00,{10 + i % 3}" for i in range(rows - 1)] + [
+        f"2014-04-01 00:{rows - 1:02d}:00,900"
+    ]
+
+
+def test_each_row_gets_the_score_of_the_default_scorer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path, "in/deep/a.csv", series())
+    assert run(["backtest", "csv", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
+    assert "1 files, 40 rows, 1 alarms; 0 files refused" in capsys.readouterr().out
+    found = scores(tmp_path / "out/deep/a.csv")
+    table = read(["timestamp,value", *series()], "a")
+    scorer = new_scorer("value")
+    for row, at_ms, (value,) in zip(found, table.at_ms, table.rows, strict=True):
+        assert value is not None
+        verdict = scorer.step(WindowPoint(at_ms, 60_000, 1, 1.0, value, value, value, 0.0, value))
+        assert float(row["anomaly_score"]) == (verdict.score or 0.0)
+        assert row["alarm"] == str(int(verdict.alarm))
+    assert list(found[-1]) == ["timestamp", "value", "anomaly_score", "alarm"]
+    assert (found[-1]["timestamp"], found[-1]["value"], found[-1]["alarm"]) == ("2014-04-01 00:39:00", "900", "1")
+
+
+def test_several_metrics_are_joined_and_a_missing_value_is_a_gap(tmp_path: Path) -> None:
+    rows = [f"{i * 60},{10 + i % 3},{'' if i == 20 else 5 + i % 2},7" for i in range(40)]
+    written(tmp_path, "in/m.csv", rows, head="timestamp,cpu,memory,disk")
+    assert run(["backtest", "csv", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
+    found = scores(tmp_path / "out/m.csv")
+    assert len(found) == 40
+    assert list(found[0]) == ["timestamp", "anomaly_score", "alarm"]
+    assert all(0.0 <= float(row["anomaly_score"]) < 1.0 for row in found)
+
+
+@pytest.mark.parametrize(
+    "text", ["2014-04-01 00:00:00", "2014-04-01T00:00:00Z", "2014-04-01T02:00:00+02:00", "1396310400", "1396310400000"]
+)
+def test_every_way_to_write_a_moment_means_the_same(text: str) -> None:
+    assert read(["timestamp,value", f"{text},1"], "f").at_ms == [1_396_310_400_000]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([], "f:1: the head is nothing"),
+        (["time,value"], "f:1: the head is time,value"),
+        (["timestamp,value"], "f: no rows"),
+        (["timestamp,value", "1,2,3"], "f:2: 3 cells where the head has 2"),
+        (["timestamp,value", "soon,2"], "f:2: timestamp 'soon'"),
+        (["timestamp,value", "1,much"], "f:2: value 'much'"),
+        (["timestamp,value", "1,inf"], "f:2: value 'inf'"),
+        (["timestamp,value", "5,1", "5,1"], "f:3: 1 of 2 rows"),
+        (["timestamp,value", "5,1", "4,1"], "f:3: 1 of 2 rows"),
+    ],
+)
+def test_a_file_that_breaks_a_rule_is_refused_with_its_line(lines: list[str], said: str) -> None:
+    with pytest.raises(BacktestError) as error:
+        read(lines, "f")
+    assert said in str(error.value)
+
+
+def test_a_clock_that_was_put_back_is_scored_in_the_order_of_the_file_and_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path, "in/a.csv", [*[f"{i},1" for i in range(100)], "90,1", *[f"{i},1" for i in range(100, 110)]])
+    assert run(["backtest", "csv", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
+    assert "a.csv:102: 1 rows" in capsys.readouterr().err
+    assert len(scores(tmp_path / "out/a.csv")) == 111
+
+
+def test_a_refused_file_does_not_stop_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path, "in/bad.csv", ["1,x"])
+    written(tmp_path, "in/good.csv", series())
+    assert run(["backtest", "csv", str(tmp_path / "in"), str(tmp_path / "out")]) == 1
+    assert "bad.csv:2: value 'x'" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.csv"]
+
+
+@pytest.mark.parametrize(("folder", "out"), [("nothing", "out"), ("in", "in"), ("in", "in/out"), ("empty", "out")])
+def test_folders_that_cannot_be_are_one_line_and_exit_code_2(
+    tmp_path: Path, folder: str, out: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path, "in/a.csv", series())
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit) as end:
+        run(["backtest", "csv", str(tmp_path / folder), str(tmp_path / out)])
+    assert end.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
