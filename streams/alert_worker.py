@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
+from msgspec import to_builtins
 
 from models.alerts.evaluator import RulesUnfitError
 from models.alerts.rule_file import RuleFileError, RuleSet, default_rules, parse
@@ -323,7 +324,7 @@ class AlertWorker:
             "caught_up": reading.caught_up,
             "rules": len(self._rules.rules),
             "open_alerts": len(machine.open),
-            "silences": len(machine.silences),
+            "silences": [to_builtins(silence) for silence in machine.silences],
             "samples": alerter.counters.samples,
             "history_rows_skipped": alerter.counters.history,
             "unreadable_records": alerter.counters.unreadable,

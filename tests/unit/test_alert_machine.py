@@ -99,7 +99,7 @@ def test_a_command_about_an_alert_that_is_not_open_is_counted() -> None:
     "value", [b"", b"{", b'{"kind": "ack"}', None, b'{"command_id":"a","kind":"silence","at_ms":1,"by":"x"}']
 )
 def test_a_record_that_is_no_command_is_refused(value: bytes | None) -> None:
-    with pytest.raises(ValueError, match="command|silence"):
+    with pytest.raises(ValueError, match=r"command|silence"):
         command.decode(value)
 
 

@@ -49,7 +49,8 @@ def test_every_mistake_is_told_at_once_with_line_rule_field_and_what_to_write() 
         "did you mean threshold?",
         "rules.yaml:8: rule cpu: aggregation: 'maen' is not one of count, sum, mean, min, max, last, rate, p50, p90, "
         "p95, p99; did you mean mean?",
-        "rules.yaml:9: rule cpu: window: 5 is not a duration: write a whole number and ms, s, m, h or d, for example 5m",
+        "rules.yaml:9: rule cpu: window: 5 is not a duration: write a whole number and ms, s, m, h or d, "
+        "for example 5m",
         "rules.yaml:10: rule cpu: there is no field 'abov' here; did you mean above?",
         "rules.yaml:11: rule cpu: severity: 'hgh' is not one of info, low, medium, warning, high, critical; "
         "did you mean high?",
