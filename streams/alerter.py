@@ -110,8 +110,8 @@ class Alerter:
         progress = self.state.progress
         held = [self._read_until.get(place, progress.now_ms) for place in reading.behind]
         wall_ms = self._clock.now_ms() if reading.caught_up else None
-        event_time_ms = progress.advance(now_s, wall_ms=wall_ms, held_ms=min(held, default=None))
-        return self._decided(self.evaluator.advance(event_time_ms)) if event_time_ms else []
+        progress.advance(now_s, wall_ms=wall_ms, held_ms=min(held, default=None))
+        return self._decided(self.evaluator.advance(progress.now_ms, progress.quiet_ms))
 
     def encode(self) -> bytes:
         """The state as bytes; everything decided so far may leave once they are durable (`released`)."""
@@ -127,8 +127,8 @@ class Alerter:
             for sample in window_samples(records, keys, fold_version=version, counters=self.counters):
                 if self.evaluator.wants(sample.metric):
                     self.evaluator.observe(sample)
+                self.state.progress.saw(sample.cut, sample.end_ms, now_s, closed=sample.final)
                 if sample.final:
-                    self.state.progress.closed(sample.cut, sample.end_ms, now_s)
                     self._read_until[place] = max(self._read_until.get(place, 0), sample.end_ms)
         else:
             skew_ms = self._settings.future_skew_ms

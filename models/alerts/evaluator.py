@@ -8,6 +8,7 @@ In: samples and commands in log order, event time. Out: transitions. Never: I/O,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -25,7 +26,7 @@ from models.alerts.condition import (
     shape_of,
 )
 from models.alerts.machine import Machine, Transition
-from models.alerts.rule import CompositeRule, Rule
+from models.alerts.rule import AbsenceRule, CompositeRule, Rule
 from models.alerts.rule_file import RuleSet
 from models.alerts.sample import AGENT, SWARM, Sample
 
@@ -41,6 +42,8 @@ class EvaluatorState(msgspec.Struct):
     """Everything an evaluator knows, as plain values."""
 
     now_ms: int = 0  # the last look
+    quiet_ms: int = 0  # the last look at silence
+    first_ms: int = 0  # end of the first row ever seen: the first look is there
     watches: dict[str, Watch] = {}
     machine: Machine = msgspec.field(default_factory=Machine)
     late: int = 0  # samples that came after their window had been left
@@ -78,6 +81,9 @@ class Evaluator:
 
     def observe(self, sample: Sample) -> None:
         """Takes a sample; a version of a known one replaces it."""
+        if self.state.now_ms == 0 and sample.source in (SWARM, AGENT):
+            first_ms = sample.end_ms - sample.end_ms % EVALUATION_MS
+            self.state.first_ms = min(self.state.first_ms or first_ms, first_ms)
         for rule in (*self._routes.get(sample.metric, ()), *self._any_metric):
             if not matches(rule, sample):
                 continue
@@ -87,42 +93,66 @@ class Evaluator:
             if not collect(rule, self.state.watches[rule.name], sample):
                 self.state.late += 1
 
-    def advance(self, event_time_ms: int) -> list[Transition]:
-        """Looks at every multiple of EVALUATION_MS up to `event_time_ms` that was not looked at yet."""
+    def advance(self, event_time_ms: int, quiet_ms: int = 0) -> list[Transition]:
+        """Looks at every multiple of EVALUATION_MS up to `event_time_ms` that was not looked at yet.
+
+        `quiet_ms` >= it: how far silence is known: absence and the passing of time are looked at up to there.
+        """
+        state = self.state
         target_ms = event_time_ms - event_time_ms % EVALUATION_MS
-        if self.state.now_ms == 0:
-            self.state.now_ms = target_ms - EVALUATION_MS
+        if state.now_ms == 0 and target_ms > 0:
+            state.now_ms = min(state.first_ms or target_ms, target_ms) - EVALUATION_MS
         made: list[Transition] = []
-        gap = (target_ms - self.state.now_ms) // EVALUATION_MS
-        step_ms = EVALUATION_MS * max(1, -(-gap // STEPS_MAX))
-        while self.state.now_ms < target_ms:
-            self.state.now_ms = min(self.state.now_ms + step_ms, target_ms)
-            made += self._look(self.state.now_ms)
+        for now_ms in _walk(state.now_ms, target_ms):
+            state.now_ms = now_ms
+            made += self._look(now_ms, quiet=False)
+        quiet_ms -= quiet_ms % EVALUATION_MS
+        state.quiet_ms = max(state.quiet_ms, state.now_ms)
+        for now_ms in _walk(state.quiet_ms or quiet_ms - EVALUATION_MS, quiet_ms):
+            state.quiet_ms = now_ms
+            made += self._look(now_ms, quiet=True)
         return made
 
     def obey(self, command: Command) -> list[Transition]:
         """Carries out a command."""
         return self.state.machine.obey(command, self._by_name)
 
-    def _look(self, now_ms: int) -> list[Transition]:
+    def _look(self, now_ms: int, *, quiet: bool) -> list[Transition]:
+        """One look. In a quiet one only what rests on there being no rows can have changed."""
         machine, watches = self.state.machine, self.state.watches
+        known_before = not quiet and now_ms <= self.state.quiet_ms  # rows of a time whose silence was looked at
         made: list[Transition] = []
         for rule in self.rules.rules:
             watch = watches[rule.name]
             if isinstance(rule, CompositeRule):
-                found = list(compose(rule, {name: watches[name].broken for name in rule.members}))
-                there = {finding.labels for finding in found}
-                found += [
-                    Finding(alert.labels, 0.0, None, "none of its rules is broken")
-                    for (name, labels), alert in machine.open.items()
-                    if name == rule.name and labels not in there
-                ]
+                found = self._composite(rule)
+            elif isinstance(rule, AbsenceRule) if known_before else quiet and not isinstance(rule, AbsenceRule):
+                continue
             elif due(rule, watch, now_ms, self._row_ms[rule.name]):
                 found = evaluate(rule, watch, now_ms, self._row_ms[rule.name])
             else:
                 continue
             made += machine.step(rule, found, now_ms)
-        return made + machine.keep_time(self._by_name, now_ms)
+        return made if known_before else made + machine.keep_time(self._by_name, now_ms)
+
+    def _composite(self, rule: CompositeRule) -> list[Finding]:
+        watches = self.state.watches
+        found = list(compose(rule, {name: watches[name].broken for name in rule.members}))
+        there = {finding.labels for finding in found}
+        return found + [
+            Finding(labels, 0.0, None, "none of its rules is broken")
+            for name, labels in self.state.machine.open
+            if name == rule.name and labels not in there
+        ]
+
+
+def _walk(from_ms: int, to_ms: int) -> Iterator[int]:
+    """The looks after `from_ms`, up to and including `to_ms`."""
+    gap = max(0, to_ms - from_ms) // EVALUATION_MS
+    step_ms = EVALUATION_MS * max(1, -(-gap // STEPS_MAX))
+    while from_ms < to_ms:
+        from_ms = min(from_ms + step_ms, to_ms)
+        yield from_ms
 
 
 def _row_windows(rules: RuleSet, sizes_ms: tuple[int, ...]) -> dict[str, int]:

@@ -1,11 +1,12 @@
 """How far event time has come for rules that look at many partitions at once.
 
-In: ends of closed windows by the partition of the log they came from, both clocks.
-Out: one event time that never falls.
-Never: lets one partition that is far ahead outrun another that still delivers.
+In: ends of windows by the partition of the log they came from, both clocks. Out: two event times that never fall.
+Never: lets one partition that is far ahead outrun another that still delivers; takes a stop of the workers for silence
+of what they had not told yet.
 
-Event time = the slowest partition that delivered within SOURCE_IDLE_S, SETTLE_S later. When none delivers and
-nothing waits to be read, it follows the wall clock at a distance: else an absence would never be found.
+`now_ms`, for everything that rests on rows: the slowest partition that delivered within SOURCE_IDLE_S, SETTLE_S later.
+When none delivers and nothing waits to be read: the end of the newest row, because an open window will not be closed.
+`quiet_ms`, for what rests on there being no rows: then it follows the wall clock at a distance.
 """
 
 from __future__ import annotations
@@ -20,34 +21,39 @@ SILENCE_MARGIN_MS: Final = 30_000  # behind the wall clock in silence: a window,
 
 
 class Progress(msgspec.Struct):
-    """Event time by source; only `now_ms` and `high` matter after a restart."""
+    """Event time by source."""
 
     now_ms: int = 0
+    quiet_ms: int = 0
+    newest_ms: int = 0  # end of the newest row, closed or not
     high: dict[str, int] = {}
     heard_s: dict[str, float] = {}
     waiting: list[tuple[float, int]] = []  # (monotonic seconds, event time) that settles
 
-    def closed(self, cut: str, end_ms: int, mono_s: float) -> None:
-        """A window of this source partition was closed, and ended at `end_ms`."""
-        self.high[cut] = max(self.high.get(cut, 0), end_ms)
+    def saw(self, cut: str, end_ms: int, mono_s: float, *, closed: bool) -> None:
+        """A row of a window of this source partition, which ends at `end_ms`."""
         self.heard_s[cut] = mono_s
+        self.newest_ms = max(self.newest_ms, end_ms)
+        if closed:
+            self.high[cut] = max(self.high.get(cut, 0), end_ms)
 
-    def advance(self, mono_s: float, *, wall_ms: int | None, held_ms: int | None = None) -> int:
-        """The event time now. `wall_ms`: the wall clock when nothing waits to be read, else None.
+    def advance(self, mono_s: float, *, wall_ms: int | None, held_ms: int | None = None) -> None:
+        """Moves both times on. `wall_ms`: the wall clock when nothing waits to be read, else None.
 
         `held_ms`: event time up to which a result partition that is still behind was read.
         """
-        active = [high for cut, high in self.high.items() if mono_s - self.heard_s.get(cut, -1e18) < SOURCE_IDLE_S]
-        reached = min(active, default=self.now_ms)
+        active = [cut for cut, heard_s in self.heard_s.items() if mono_s - heard_s < SOURCE_IDLE_S]
+        reached = min((self.high[cut] for cut in active if cut in self.high), default=self.now_ms)
         if not active and wall_ms is not None:
-            reached = max([wall_ms - SILENCE_MARGIN_MS, self.now_ms])
+            reached = min(self.newest_ms, wall_ms - SILENCE_MARGIN_MS)
+            self.quiet_ms = max(self.quiet_ms, wall_ms - SILENCE_MARGIN_MS)
         if held_ms is not None:
             reached = min(reached, held_ms)
         if reached > (self.waiting[-1][1] if self.waiting else self.now_ms):
             self.waiting.append((mono_s, reached))
         while self.waiting and mono_s - self.waiting[0][0] >= SETTLE_S:
             self.now_ms = max(self.now_ms, self.waiting.pop(0)[1])
-        return self.now_ms
+        self.quiet_ms = max(self.quiet_ms, self.now_ms)
 
     def restarted(self) -> None:
         """Forgets what was only known to the process that ended."""

@@ -130,7 +130,7 @@ def test_absence_fires_after_silence_and_ends_when_the_series_speaks_again_or_is
     one = evaluator({"kind": "absence", "metric": "agent_heartbeat", "window": "1m", "forget_after": "10m"})
     beat = window(1.0, T0_MS + 10 * S, metric="agent_heartbeat")
     assert play(one, [beat], T0_MS + 60 * S) == []
-    assert events(one.advance(T0_MS + 2 * M)) == [("errors", "firing", 70)]
+    assert events(one.advance(T0_MS + 60 * S, T0_MS + 2 * M)) == [("errors", "firing", 70)]
     again = window(1.0, T0_MS + 130 * S, metric="agent_heartbeat")
     assert play(one, [again], T0_MS + 140 * S) == [("errors", "resolved", 130)]
     made = events(one.advance(T0_MS + 30 * M))
@@ -194,3 +194,22 @@ def test_filters_look_at_role_model_and_tags_of_activities() -> None:
     one.observe(sample._replace(tags={"team": "red"}))
     (made,) = one.advance(T0_MS + 20 * S)
     assert (made.event, dict(made.labels)) == ("firing", {"role": "coder-2", "swarm": "s1"})
+
+
+def test_rows_that_come_after_a_stop_of_the_workers_are_looked_at_in_their_own_order() -> None:
+    one = evaluator({"for": "10s"}, {"name": "gone", "kind": "absence", "window": "1m"})
+    assert play(one, [window(0.0, T0_MS + 10 * S)], T0_MS + 10 * S) == []
+    # Ten minutes of silence: the workers stand still, and the wall clock goes on.
+    assert events(one.advance(T0_MS + 10 * S, T0_MS + 10 * M)) == [("gone", "firing", 70)]
+    # They come back and tell what was: a failure of half a minute, long over by now.
+    for i, value in enumerate([0.5, 0.5, 0.5, 0.0]):
+        one.observe(window(value, T0_MS + (i + 2) * 10 * S))
+    made = events(one.advance(T0_MS + 50 * S, T0_MS + 10 * M))
+    assert made == [("errors", "pending", 20), ("errors", "firing", 30), ("errors", "resolved", 50)]
+
+
+def test_a_rule_looks_at_the_first_rows_there_ever_were() -> None:
+    one = Evaluator(rules({}), SIZES_MS)
+    for i, value in enumerate([0.5, 0.0]):
+        one.observe(window(value, T0_MS + (i + 1) * 10 * S))
+    assert events(one.advance(T0_MS + 20 * S)) == [("errors", "firing", 10), ("errors", "resolved", 20)]

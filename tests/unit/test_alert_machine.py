@@ -151,29 +151,37 @@ def test_a_channel_that_takes_nothing_keeps_a_bounded_queue_and_counts_what_it_l
 
 def test_event_time_waits_for_the_slowest_partition_that_still_delivers() -> None:
     progress = Progress()
-    progress.closed("a", T0_MS + 100 * S, 0.0)
-    progress.closed("b", T0_MS + 10 * S, 0.0)
+    progress.saw("a", T0_MS + 100 * S, 0.0, closed=True)
+    progress.saw("b", T0_MS + 10 * S, 0.0, closed=True)
     progress.advance(0.0, wall_ms=None)
-    assert progress.advance(2.0, wall_ms=None) == T0_MS + 10 * S
-    progress.closed("a", T0_MS + 120 * S, 10.0)
+    progress.advance(2.0, wall_ms=None)
+    assert progress.now_ms == T0_MS + 10 * S
+    progress.saw("a", T0_MS + 120 * S, 10.0, closed=True)
     progress.advance(20.0, wall_ms=None)  # b has been silent for too long
-    assert progress.advance(22.0, wall_ms=None) == T0_MS + 120 * S
-    progress.closed("b", T0_MS + 20 * S, 23.0)
+    progress.advance(22.0, wall_ms=None)
+    assert progress.now_ms == T0_MS + 120 * S
+    progress.saw("b", T0_MS + 20 * S, 23.0, closed=True)
     progress.advance(23.0, wall_ms=None)
-    assert progress.advance(25.0, wall_ms=None) == T0_MS + 120 * S, "it never falls"
+    progress.advance(25.0, wall_ms=None)
+    assert progress.now_ms == T0_MS + 120 * S, "it never falls"
 
 
-def test_event_time_follows_the_wall_clock_only_in_a_silence_that_is_one() -> None:
+def test_in_silence_time_goes_to_the_newest_row_and_only_silence_follows_the_wall_clock() -> None:
     progress = Progress()
-    progress.closed("a", T0_MS, 0.0)
-    progress.advance(1.0, wall_ms=T0_MS)
-    assert progress.advance(100.0, wall_ms=None) == T0_MS, "something waits to be read, or the broker is away"
+    progress.saw("a", T0_MS, 0.0, closed=True)
+    progress.saw("a", T0_MS + 10 * S, 0.0, closed=False)
+    progress.advance(0.0, wall_ms=None)
+    progress.advance(100.0, wall_ms=None)
+    assert (progress.now_ms, progress.quiet_ms) == (T0_MS, T0_MS), "something waits, or the broker is away"
     progress.advance(101.0, wall_ms=T0_MS + 120 * S)
-    assert progress.advance(103.0, wall_ms=T0_MS + 122 * S) == T0_MS + 120 * S - SILENCE_MARGIN_MS
+    progress.advance(103.0, wall_ms=T0_MS + 122 * S)
+    assert progress.now_ms == T0_MS + 10 * S, "the open window will not be closed any more"
+    assert progress.quiet_ms == T0_MS + 122 * S - SILENCE_MARGIN_MS
 
 
 def test_event_time_stays_behind_what_a_partition_has_not_been_read_of() -> None:
     progress = Progress()
-    progress.closed("a", T0_MS + 100 * S, 0.0)
+    progress.saw("a", T0_MS + 100 * S, 0.0, closed=True)
     progress.advance(0.0, wall_ms=None, held_ms=T0_MS + 30 * S)
-    assert progress.advance(2.0, wall_ms=None, held_ms=T0_MS + 30 * S) == T0_MS + 30 * S
+    progress.advance(2.0, wall_ms=None, held_ms=T0_MS + 30 * S)
+    assert progress.now_ms == T0_MS + 30 * S
