@@ -29,6 +29,11 @@ from models.alerts.severity import rank
 SERIES_MAX: Final = 20_000  # of one rule; the longest-silent leaves first, and is counted
 SERIES_IDLE_MS: Final = 2 * 86_400_000  # nothing of it can matter any more: twice the longest window
 BASELINE_WINDOWS_MIN: Final = 3  # with fewer, "twice the usual" compares with chance
+ADDITIVE: Final = (
+    "count",
+    "sum",
+    "rate",
+)  # of no events these are 0, and 0 ends an alert; a mean of nothing is nothing
 SLA_SHORT_SHARE: Final = 12  # the second window of a burn rate (Google SRE workbook, chapter 5): it ends the alert soon
 
 
@@ -173,6 +178,8 @@ def _look(rule: Rule, series: Series, now_ms: int) -> tuple[float, str] | None:
         return float(len(parts)), f"{len(parts)} anomalies in {span}, highest score {worst:.4f}"
     if isinstance(rule, SlaRule):
         return _burn(rule, series, now_ms)
+    if not parts and rule.aggregation in ADDITIVE and rule.severity_of(0.0) is None:
+        return 0.0, f"no {rule.metric} in {span}"
     if sum(part.count for part in parts) < rule.min_events:
         return None
     value = aggregate(parts, rule.aggregation, rule.window)

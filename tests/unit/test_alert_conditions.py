@@ -213,3 +213,13 @@ def test_a_rule_looks_at_the_first_rows_there_ever_were() -> None:
     for i, value in enumerate([0.5, 0.0]):
         one.observe(window(value, T0_MS + (i + 1) * 10 * S))
     assert events(one.advance(T0_MS + 20 * S)) == [("errors", "firing", 10), ("errors", "resolved", 20)]
+
+
+def test_no_events_are_a_sum_of_zero_which_ends_an_alert_and_never_begins_one() -> None:
+    one = evaluator(
+        {"name": "many", "aggregation": "sum", "above": 5},
+        {"name": "few", "aggregation": "count", "below": 5},
+        {"name": "mean", "aggregation": "mean", "above": 0.5},
+    )
+    made = play(one, [window(1.0, T0_MS + 10 * S)], T0_MS + 30 * S)
+    assert made == [("many", "firing", 10), ("mean", "firing", 10), ("many", "resolved", 20)]
