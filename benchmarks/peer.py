@@ -97,7 +97,9 @@ def run(peer: Peer, stack: Stack, *, topic: str, form: str, events: int) -> Peer
     ]
     log = stack.home / f"peer-{stack.runs}.log"
     with log.open("wb") as errors:
-        process = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, stderr=errors)
+        # Not in the checkout: Faust makes a directory for its tables where it starts.
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(command, cwd=stack.home, env=environment, stdout=subprocess.PIPE, stderr=errors)
         try:
             with Watch({"peer": psutil.Process(process.pid), "broker": stack.processes()["broker"]}) as watch:
                 said, _ = process.communicate(timeout=WITHIN_S)

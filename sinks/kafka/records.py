@@ -56,6 +56,8 @@ PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 # Cut below this: 1 MiB is the default record limit of brokers, and headers and framing need room.
 DEAD_LETTER_BYTES_MAX: Final = 900_000
 
+ROWS_AT_ONCE: Final = 8_192  # as Python values: 25 numbers and texts a row, about 10 MB
+
 _JSON_TYPE: Final = ("content-type", b"application/json")
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -77,6 +79,11 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 def records(table: str, rows: pa.Table) -> Iterator[Record]:
     """The records of `rows`, in order."""
+    for start in range(0, rows.num_rows, ROWS_AT_ONCE):
+        yield from _records(table, rows.slice(start, ROWS_AT_ONCE))
+
+
+def _records(table: str, rows: pa.Table) -> Iterator[Record]:
     columns = {name: _column(rows.column(name)) for name in _COLUMNS[table] if name not in PERCENTILES}
     keys = _keys([columns[name] for name in KEY_COLUMNS[table]])
     if table == "dead_letters":
@@ -149,10 +156,12 @@ def _column(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _texts(chunk: pa.DictionaryArray) -> Iterator[str | None]:
-    # Looked up in Python: 4 times faster than Arrow's conversion of each element.
-    texts = [*chunk.dictionary.to_pylist(), None]
-    absent = len(texts) - 1
-    return (texts[index] for index in chunk.indices.fill_null(absent).to_numpy().tolist())
+    # Looked up in Python: 4 times faster than Arrow's conversion of each element. A slice uses few of its entries.
+    absent = len(chunk.dictionary)
+    used, place = np.unique(chunk.indices.fill_null(absent).to_numpy(), return_inverse=True)
+    texts: list[str | None] = chunk.dictionary.take(pa.array(used[used < absent])).to_pylist()
+    texts.append(None)  # the place of what is absent: the largest index
+    return (texts[index] for index in place.tolist())
 
 
 def _names(table: str) -> list[str]:

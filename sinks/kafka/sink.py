@@ -9,6 +9,7 @@ Records are idempotent by key and `ver`: a batch written again adds records that
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Final
 from zlib import crc32
@@ -38,6 +39,7 @@ LINGER_MS: Final = 20  # lets a flush of thousands of rows leave as a few batche
 BATCH_BYTES_MAX: Final = 512 * 1024  # half the default record-batch limit of a broker
 # aiokafka's lz4 runs at its highest level: 39 MB/s on window rows to 21 % of their size; zstd 276 MB/s to 17 %.
 COMPRESSION: Final = "zstd"
+BATCHES_IN_FLIGHT_MAX: Final = 16  # of one write: their records stay in memory until the broker has them (16 MB)
 REQUEST_TIMEOUT_MS: Final = 60_000  # a checkpoint must fail visibly rather than wait for aiokafka's 20 minutes
 RECORD_BYTES_MAX: Final = 1_000_000  # just below the default limit of brokers (1 MiB with framing)
 START_TIMEOUT_S: Final = 30.0
@@ -133,8 +135,22 @@ class KafkaSink:
     async def _send(self, producer: AIOKafkaProducer, topic: str, rows: Iterable[Record]) -> list[tuple[int, str]]:
         """Returns (row number, reason) of the rows that no broker will ever take."""
         too_large: list[tuple[int, str]] = []
-        sent: list[_SentBatch] = []
+        sent: deque[_SentBatch] = deque()
         failure: BaseException | None = None
+
+        async def settle(in_flight_max: int) -> None:
+            """Waits for the oldest batches until no more than so many are on their way."""
+            nonlocal failure
+            while len(sent) > in_flight_max:
+                batch = sent.popleft()
+                try:
+                    try:
+                        await batch.acknowledged
+                    except _TOO_LARGE:
+                        too_large.extend(await self._one_by_one(producer, topic, batch))
+                except (KafkaError, OSError) as error:
+                    failure = failure or error
+
         try:
             partitions = len(await producer.partitions_for(topic))
             open_batches: dict[int, _SentBatch] = {}
@@ -151,19 +167,22 @@ class KafkaSink:
                 if batch is None or not batch.append(number, record):
                     if batch is not None:
                         sent.append(await batch.send(producer, topic, partition))
+                        await settle(BATCHES_IN_FLIGHT_MAX)
+                        if failure is not None:
+                            break
                     batch = open_batches[partition] = _SentBatch(producer)
                     batch.append(number, record)
-            for partition, batch in open_batches.items():
-                sent.append(await batch.send(producer, topic, partition))
+            else:
+                for partition, batch in open_batches.items():
+                    sent.append(await batch.send(producer, topic, partition))
         except (KafkaError, OSError) as error:
             failure = error
         # Every future is awaited, also after a failure: none may report into the void later.
-        outcomes = await asyncio.gather(*(b.acknowledged for b in sent), return_exceptions=True)
-        for batch, outcome in zip(sent, outcomes, strict=True):
-            if isinstance(outcome, _TOO_LARGE):
-                too_large += await self._one_by_one(producer, topic, batch)
-            elif isinstance(outcome, BaseException):
-                failure = failure or outcome
+        try:
+            await settle(0)
+        finally:
+            for batch in sent:  # only when this task was cancelled
+                batch.acknowledged.cancel()
         if failure is not None:
             raise self._translate(failure, topic) from failure
         return sorted(too_large)
@@ -180,8 +199,6 @@ class KafkaSink:
             except _TOO_LARGE as error:
                 reason = f"{topic}: the broker refuses the record of {record.size} bytes as too large: {error}"
                 too_large.append((number, reason))
-            except (KafkaError, OSError) as error:
-                raise self._translate(error, topic) from error
         return too_large
 
     def _connected(self) -> AIOKafkaProducer:
