@@ -11,6 +11,8 @@ from typing import Any, Final
 import yaml
 
 from models.alerts.condition import Finding
+from models.alerts.machine import Transition
+from models.alerts.outbox import Outcome
 from models.alerts.rule_file import RuleSet, parse
 from models.alerts.sample import AGENT, SWARM, Sample, single
 
@@ -82,3 +84,41 @@ def point(source: str, metric: str, at_ms: int, identity: str, value: float = 1.
 def finding(severity: str | None, value: float = 1.0, **labels: str) -> Finding:
     """What a rule found for some labels (swarm s1 unless given)."""
     return Finding(tuple(sorted((labels or {"swarm": "s1"}).items())), value, severity, "because")
+
+
+def transition(**changes: Any) -> Transition:
+    """One transition of a plain alert."""
+    plain: dict[str, Any] = {
+        "alert_id": "aa",
+        "seq": 1,
+        "at_ms": T0_MS,
+        "rule": "errors",
+        "kind": "threshold",
+        "event": "firing",
+        "state": "firing",
+        "severity": "warning",
+        "labels": (("agent", "a1"), ("swarm", "s1")),
+        "value": 0.5,
+        "bound": 0.1,
+        "reason": "because",
+        "since_ms": T0_MS,
+        "action": "look",
+    }
+    return Transition(**{**plain, **changes})
+
+
+def outcome(**changes: Any) -> Outcome:
+    """One message that was delivered."""
+    plain: dict[str, Any] = {
+        "key": "k",
+        "channel": "slack",
+        "status": "delivered",
+        "rule": "errors",
+        "event": "firing",
+        "severity": "warning",
+        "at_ms": T0_MS,
+        "attempts": 1,
+        "problem": "",
+        "alert_ids": ("aa",),
+    }
+    return Outcome(**{**plain, **changes})
