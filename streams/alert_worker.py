@@ -52,7 +52,7 @@ log = logging.getLogger("streams.alert_worker")
 
 NAME: Final = "alerter"
 POLL_MS: Final = 200
-POLL_RECORDS_MAX: Final = 5_000  # decoded in some 20 ms; between two polls deliveries go on
+POLL_RECORDS_MAX: Final = 5_000  # decoded in some 50 ms; between two polls deliveries go on
 SAVE_S: Final = 5.0  # between two saves while nothing is decided; bounds what is read again after a crash
 STATUS_S: Final = 1.0
 WATCH_S: Final = 5.0  # how soon a broker that is away, or a replaced log, is noticed
@@ -76,12 +76,21 @@ def run(settings: Settings) -> int:
     logs.configure(settings.log_level)
     try:
         rules = load_rules(settings)
-        claim(settings.home, NAME)
+        _claim_home(settings)
         return asyncio.run(AlertWorker(settings, rules, SystemClock()).main())
     except (*EXPECTED, OSError) as error:
         for line in str(error).splitlines():
             print(f"murmur alerts run: {line}", file=sys.stderr)  # noqa: T201 - what the operator reads
         return 2 if isinstance(error, RuleFileError | RulesUnfitError | WorkerNameError) else 1
+
+
+def _claim_home(settings: Settings) -> None:
+    try:
+        claim(settings.home, NAME)
+    except WorkerNameError:
+        raise WorkerNameError(
+            f"an alerter already runs in {settings.home}: stop it first, or use another --home for another installation"
+        ) from None
 
 
 class AlertWorker:
@@ -150,7 +159,8 @@ class AlertWorker:
         )
         tasks: list[asyncio.Future[Any]] = []
         try:
-            await self._until_up(consumer.start)
+            if not await self._until_up(consumer.start):
+                return
             places = await self._assign(consumer)
             await self._save()  # where a first start began is part of the state
             self._deliveries = [
@@ -177,7 +187,8 @@ class AlertWorker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await consumer.stop()
-        await self._save()
+        if tasks:
+            await self._save()
 
     async def _assign(self, consumer: Any) -> dict[TopicPartition, Place]:
         places: dict[TopicPartition, Place] = {}

@@ -76,7 +76,7 @@ class Alerter:
         state: AlerterState | None = None,
     ) -> None:
         self.state = state or AlerterState()
-        self.state.progress.restarted()
+        self.state.progress.restarted(clock.monotonic_s())
         sizes = tuple(size for size, step in settings.window_specs if size == step)
         self.evaluator = Evaluator(rules, sizes, self.state.evaluator)
         self.counters = InputCounters()

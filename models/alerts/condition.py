@@ -121,7 +121,7 @@ def label_set(rule: Rule, labels: Mapping[str, str]) -> dict[str, str]:
 def collect(rule: Rule, watch: Watch, sample: Sample) -> bool:
     """Adds a matching sample to its series; False when it came too late."""
     labels = label_set(rule, sample.labels)
-    key = "|".join(labels.values())
+    key = "\0".join(labels.values())  # no identifier holds a NUL
     series = watch.series.get(key)
     if series is None:
         series = watch.series[key] = Series(labels)

@@ -27,7 +27,7 @@ from models.alerts.severity import rank, worse
 NO_DATA_MS: Final = (
     300_000  # as long as the default rules' windows: a series that ended must not hold an alert for ever
 )
-OPEN_ALERTS_MAX: Final = 10_000  # 10 MB of state; more open alerts are one fault, and nobody reads them
+OPEN_ALERTS_MAX: Final = 10_000  # 2.4 MB of state; more open alerts are one fault, and nobody reads them
 COOLDOWN_KEPT_MS: Final = 7 * 86_400_000  # the longest cooldown that is remembered
 
 State = Literal["pending", "firing", "acknowledged", "resolved"]

@@ -17,7 +17,7 @@ from models.alerts.machine import Transition
 from models.alerts.message import Message
 
 CHANNEL_QUEUE_MAX: Final = 1_000  # messages that wait for one channel; the oldest is given up then
-ROWS_WAITING_MAX: Final = 100_000  # rows that wait for a store: 50 MB; then nothing more is evaluated
+ROWS_WAITING_MAX: Final = 100_000  # rows that wait for a store: 70 MB; then nothing more is evaluated
 OUTCOMES_MAX: Final = 10_000  # outcomes that wait for the store
 
 

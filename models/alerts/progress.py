@@ -29,6 +29,7 @@ class Progress(msgspec.Struct):
     high: dict[str, int] = {}
     heard_s: dict[str, float] = {}
     waiting: list[tuple[float, int]] = []  # (monotonic seconds, event time) that settles
+    listening_s: float = 0.0  # since when this process listens
 
     def saw(self, cut: str, end_ms: int, mono_s: float, *, closed: bool) -> None:
         """A row of a window of this source partition, which ends at `end_ms`."""
@@ -44,7 +45,7 @@ class Progress(msgspec.Struct):
         """
         active = [cut for cut, heard_s in self.heard_s.items() if mono_s - heard_s < SOURCE_IDLE_S]
         reached = min((self.high[cut] for cut in active if cut in self.high), default=self.now_ms)
-        if not active and wall_ms is not None:
+        if not active and wall_ms is not None and mono_s - self.listening_s >= SOURCE_IDLE_S:
             reached = min(self.newest_ms, wall_ms - SILENCE_MARGIN_MS)
             self.quiet_ms = max(self.quiet_ms, wall_ms - SILENCE_MARGIN_MS)
         if held_ms is not None:
@@ -55,7 +56,8 @@ class Progress(msgspec.Struct):
             self.now_ms = max(self.now_ms, self.waiting.pop(0)[1])
         self.quiet_ms = max(self.quiet_ms, self.now_ms)
 
-    def restarted(self) -> None:
-        """Forgets what was only known to the process that ended."""
+    def restarted(self, mono_s: float) -> None:
+        """Forgets what was only known to the process that ended; its silence says nothing about this one's."""
+        self.listening_s = mono_s
         self.heard_s.clear()
         self.waiting.clear()

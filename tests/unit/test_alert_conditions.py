@@ -223,3 +223,11 @@ def test_no_events_are_a_sum_of_zero_which_ends_an_alert_and_never_begins_one() 
     )
     made = play(one, [window(1.0, T0_MS + 10 * S)], T0_MS + 30 * S)
     assert made == [("many", "firing", 10), ("mean", "firing", 10), ("many", "resolved", 20)]
+
+
+def test_lookalike_labels_are_series_of_their_own() -> None:
+    one = evaluator({"by": ["swarm", "agent"]})
+    one.observe(window(1.0, T0_MS + 10 * S, swarm="a|b", agent="c"))
+    one.observe(window(0.0, T0_MS + 10 * S, swarm="a", agent="b|c"))
+    (made,) = one.advance(T0_MS + 10 * S)
+    assert dict(made.labels) == {"swarm": "a|b", "agent": "c"}

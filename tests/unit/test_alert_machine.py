@@ -179,6 +179,16 @@ def test_in_silence_time_goes_to_the_newest_row_and_only_silence_follows_the_wal
     assert progress.quiet_ms == T0_MS + 122 * S - SILENCE_MARGIN_MS
 
 
+def test_a_process_that_has_just_started_has_not_heard_a_silence_yet() -> None:
+    progress = Progress()
+    progress.saw("a", T0_MS, 0.0, closed=True)
+    progress.restarted(100.0)
+    progress.advance(101.0, wall_ms=T0_MS + 600 * S)
+    assert progress.quiet_ms == 0
+    progress.advance(116.0, wall_ms=T0_MS + 616 * S)
+    assert progress.quiet_ms == T0_MS + 616 * S - SILENCE_MARGIN_MS
+
+
 def test_event_time_stays_behind_what_a_partition_has_not_been_read_of() -> None:
     progress = Progress()
     progress.saw("a", T0_MS + 100 * S, 0.0, closed=True)
