@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from interfaces.cli.backtest_rule import rule
+from interfaces.cli import backtest_rule
 
 app = typer.Typer(no_args_is_help=True, help="Try rules on history.")
 
@@ -17,4 +17,4 @@ def backtest() -> None:
     """Back-tests: the same code as on the stream, on what is stored."""
 
 
-app.command("rule")(rule)
+app.command("rule", epilog=backtest_rule.EPILOG)(backtest_rule.rule)

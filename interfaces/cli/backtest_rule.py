@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from interfaces.cli.output import EXIT_USAGE, Format, FormatOption, emit, fail, load_settings
+from interfaces.cli.output import EXIT_USAGE, Format, FormatOption, emit, examples, fail, load_settings
 
 if TYPE_CHECKING:
     from models.alerts.machine import Transition
     from models.alerts.rule import Rule
     from models.alerts.rule_file import RuleSet
 
+EPILOG = examples(
+    "murmur backtest rule rules.yaml --from 2026-11-01 --to 2026-11-08",
+    "murmur backtest rule rules.yaml --from 2026-11-01T12:00:00Z --all --format json",
+)
 COLUMNS = ("rule", "event", "at", "severity", "labels", "value", "bound", "reason", "alert")
 
 
