@@ -197,3 +197,44 @@ SWARM_WINDOWS: Final = pa.schema(
     ]
 )
 STREAM_TABLES: Final[dict[str, pa.Schema]] = {"swarm_windows": SWARM_WINDOWS}
+
+# Written by the alerter, not by the fold: one row a transition, one row a message and channel.
+ALERTS: Final = pa.schema(
+    [
+        ("alert_id", pa.string()),
+        ("seq", pa.uint32()),  # 1, 2, ... within the alert
+        ("at", _time),  # event time of the transition
+        ("rule", _text),
+        ("kind", _text),
+        ("event", _text),  # pending | firing | escalated | acknowledged | unsilenced | resolved
+        ("state", _text),  # pending | firing | acknowledged | resolved
+        ("severity", _text),
+        ("swarm_id", _text),
+        ("agent_id", _text),
+        ("labels", _tags),
+        ("value", pa.float64()),
+        ("bound", pa.float64()),
+        ("reason", pa.string()),
+        ("action", pa.string()),
+        ("since", _time),
+        ("by", pa.string()),
+        ("silenced", pa.uint8()),
+        ("ver", pa.uint64()),  # = seq
+    ]
+)
+ALERT_MESSAGES: Final = pa.schema(
+    [
+        ("message_key", pa.string()),
+        ("channel", _text),
+        ("status", _text),  # delivered | undelivered
+        ("rule", _text),
+        ("event", _text),
+        ("severity", _text),
+        ("at", _time),  # wall clock
+        ("attempts", pa.uint32()),
+        ("problem", pa.string()),
+        ("alert_ids", pa.list_(pa.string())),
+        ("ver", pa.uint64()),  # epoch ms of `at`
+    ]
+)
+ALERT_TABLES: Final[dict[str, pa.Schema]] = {"alerts": ALERTS, "alert_messages": ALERT_MESSAGES}

@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.alerts.severity import SEVERITIES
+
 ENV_PREFIX = "MURMUR_"
 WINDOW_MS_MIN = 1_000  # below one second a window holds less than a publisher's own batch age
 WINDOW_MS_MAX = 86_400_000  # one day; longer spans are roll-ups of closed windows
@@ -62,6 +64,30 @@ def parse_windows(text: str) -> tuple[tuple[int, int], ...]:
     if not windows or len(windows) > WINDOWS_MAX:
         raise ValueError(f"windows: between 1 and {WINDOWS_MAX} are possible, got {len(windows)}")
     return tuple(sorted(windows))
+
+
+CHANNELS = ("console", "webhook", "slack", "teams", "email")
+
+
+def parse_channels(text: str) -> tuple[tuple[str, str], ...]:
+    """`console,slack:high` -> (("console", "info"), ("slack", "high")): channels and the severity each is told from."""
+    found: dict[str, str] = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        name, _, severity = part.partition(":")
+        for word, known in ((name, CHANNELS), (severity or "info", SEVERITIES)):
+            if word not in known:
+                near = difflib.get_close_matches(word, known, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ValueError(f"{part}: {word!r} is not one of {', '.join(known)}{hint}")
+        if name in found:
+            raise ValueError(f"{part}: {name} is named twice")
+        found[name] = severity or "info"
+    return tuple(found.items())
+
+
+def _check_channels(text: str) -> str:
+    parse_channels(text)
+    return text
 
 
 def _check_windows(text: str) -> str:
@@ -178,6 +204,28 @@ class Settings(BaseSettings):
     anomaly_mode: AnomalyMode = Field(
         "auto", description="Scorer of a new series: full, lean, or auto (full for the first 2,000 of a partition)."
     )
+    alert_rules_file: File = Field(None, description="Alert rules to use instead of the built-in ones (YAML).")
+    alert_channels: Annotated[str, AfterValidator(_check_channels)] = Field(
+        "console", description="Where alerts are told, and from which severity on: `console,slack:high,email:critical`."
+    )
+    alert_webhook_url: SecretStr = Field(SecretStr(""), description="Address the channel `webhook` posts to.")
+    alert_webhook_secret: SecretStr = Field(SecretStr(""), description="Key that signs what the webhook gets.")
+    alert_slack_url: SecretStr = Field(SecretStr(""), description="Address of a Slack incoming webhook.")
+    alert_teams_url: SecretStr = Field(SecretStr(""), description="Address of a Teams workflow's webhook.")
+    alert_smtp_host: str = Field("", description="Mail server of the channel `email`.")
+    alert_smtp_port: Annotated[int, Field(ge=1, le=65_535)] = Field(587, description="Port of the mail server.")
+    alert_smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the mail server is spoken to; `none` sends no password."
+    )
+    alert_smtp_user: str = Field("", description="User at the mail server; empty: no login.")
+    alert_smtp_password: SecretStr = Field(SecretStr(""), validate_default=True, description="Password there.")
+    alert_email_from: Annotated[str, Field(pattern=r"^[^\r\n]{0,320}$")] = Field("", description="Sender of the mails.")
+    alert_email_to: Annotated[str, Field(pattern=r"^[^\r\n]{0,4000}$")] = Field(
+        "", validate_default=True, description="Recipients of the mails, with commas between them."
+    )
+    alert_retry_budget_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] = Field(
+        900_000, description="How long a message to a channel is tried before it counts as undelivered."
+    )
     prices_file: File = Field(None, description="Price book to use instead of the built-in one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Log level.")
 
@@ -201,6 +249,36 @@ class Settings(BaseSettings):
         if info.field_name == "kafka_ssl_key_file" and value is not None and not info.data.get("kafka_ssl_cert_file"):
             raise ValueError("a key without its certificate: set kafka_ssl_cert_file")
         return value
+
+    @field_validator("alert_smtp_password")
+    @classmethod
+    def _encrypted(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if value.get_secret_value() and info.data.get("alert_smtp_security") == "none":
+            raise ValueError("would be sent in the clear with alert_smtp_security=none: set starttls or tls")
+        return value
+
+    @field_validator("alert_email_to")
+    @classmethod
+    def _channels_are_complete(cls, value: str, info: ValidationInfo) -> str:
+        """The last field a channel needs, so that all others are known."""
+        data = {**info.data, "alert_email_to": value}
+        needs = {
+            "webhook": ("alert_webhook_url",),
+            "slack": ("alert_slack_url",),
+            "teams": ("alert_teams_url",),
+            "email": ("alert_smtp_host", "alert_email_from", "alert_email_to"),
+        }
+        for channel, _ in parse_channels(data.get("alert_channels", "")):
+            for name in needs.get(channel, ()):
+                given = data.get(name, "")
+                if not (given.get_secret_value() if isinstance(given, SecretStr) else given):
+                    raise ValueError(f"alert_channels names {channel}, which needs {ENV_PREFIX}{name.upper()}")
+        return value
+
+    @property
+    def alert_routes(self) -> tuple[tuple[str, str], ...]:
+        """((channel, severity from which on it is told), ...)."""
+        return parse_channels(self.alert_channels)
 
     @property
     def window_specs(self) -> tuple[tuple[int, int], ...]:

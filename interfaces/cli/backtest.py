@@ -1,6 +1,7 @@
-"""`murmur backtest csv DIR OUT`: recorded series through the stream's own scorer.
+"""`murmur backtest`: what the scorer of the stream, and the rules of alerts, would have said about the past.
 
-In: a folder of csv files. Out: the same tree with scores and alarms. Never: writes where it reads; drops a row.
+In: a folder of csv files; `rule` stands in a module of its own. Out: the same tree with scores and alarms.
+Never: writes where it reads; drops a row.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from interfaces.cli import backtest_rule
 from interfaces.cli.output import EXIT_FAILURE, EXIT_USAGE, examples, fail, print_error
 
 if TYPE_CHECKING:
@@ -18,12 +20,15 @@ if TYPE_CHECKING:
     from interfaces.backtest.table import Table
 
 EPILOG = examples("murmur backtest csv recorded scored", "murmur backtest csv ../shared/data/nab /tmp/scored")
-app = typer.Typer(no_args_is_help=True, help="Score recorded series with the stream's own scorer.")
+app = typer.Typer(no_args_is_help=True, help="Try scores and rules on the past.")
 
 
 @app.callback()
 def backtest() -> None:
-    """Recorded series through the scorer that the stream uses, in its default configuration."""
+    """The past through the scorer and the rules that the stream uses."""
+
+
+app.command("rule", epilog=backtest_rule.EPILOG)(backtest_rule.rule)
 
 
 @app.command(name="csv", epilog=EPILOG)

@@ -43,8 +43,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "migrate": ("interfaces.cli.migrate", "Bring the ClickHouse schema up to date."),
     "audit": ("interfaces.cli.audit", "Compare raw rows, window rows and offsets; 0 equal, 1 different."),
     "replay": ("interfaces.cli.replay", "Compute results again from the log; compare, repair or change the version."),
-    "backtest": ("interfaces.cli.backtest", "Score recorded series with the stream's own scorer."),
     "report": ("interfaces.cli.report", "Generate, list and show reports."),
+    "alerts": ("interfaces.cli.alerts", "See, acknowledge and silence alerts; check rules; run the alerter."),
+    "backtest": ("interfaces.cli.backtest", "Try the stream's scores and alert rules on the past."),
     "compare": ("interfaces.cli.compare", "Compare swarms with effect sizes and intervals."),
 }
 _RUNNING = "murmur.running_a_command"  # context key: set once a command is chosen

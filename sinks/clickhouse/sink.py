@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -38,9 +38,10 @@ class ClickHouseSink:
     """The `Sink` over clickhouse_connect; every concurrent write borrows a client of its own."""
 
     name = "clickhouse"
-    tables = frozenset(TABLES)
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, schemas: Mapping[str, pa.Schema] = TABLES) -> None:
+        self.tables = frozenset(schemas)
+        self._order = tuple(schemas)
         self._settings = settings
         self._where = describe(settings)
         self._idle: queue.LifoQueue[Client] = queue.LifoQueue()
@@ -56,7 +57,7 @@ class ClickHouseSink:
         await asyncio.to_thread(self._check)
 
     async def write(self, batch: Batch) -> WriteResult:
-        """Inserts table by table, in the order of models.rows.TABLES."""
+        """Inserts table by table, in the order of its schemas."""
         unknown = sorted(set(batch) - self.tables)
         if unknown:
             raise PermanentSinkError(f"{self._where}: no such result tables: {', '.join(unknown)}")
@@ -81,7 +82,7 @@ class ClickHouseSink:
         result = WriteResult()
         budget = _Budget(BISECT_INSERTS_MAX)
         with self._client() as client:
-            for table in TABLES:
+            for table in self._order:
                 rows = batch.get(table)
                 if rows is None or rows.num_rows == 0:
                     continue

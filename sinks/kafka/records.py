@@ -1,6 +1,6 @@
 """Result rows as Kafka records: key, value, headers.
 
-In: Arrow tables of `windows`, `swarm_windows`, `anomalies`, `dead_letters`. Out: one record a row.
+In: Arrow tables of `windows`, `swarm_windows`, `anomalies`, `alerts`, `dead_letters`. Out: one record a row.
 Never: talks to a broker; puts a number into text that a reader could not get back exactly.
 
 Windows and anomalies are JSON objects with the column names as keys; times are integers, epoch milliseconds UTC.
@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from models.rows import STREAM_TABLES, TABLES
+from models.rows import ALERT_TABLES, STREAM_TABLES, TABLES
 from models.windows.sketch import quantiles
 
 KEY_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
@@ -48,9 +48,10 @@ KEY_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "fold_version",
     ),
     "anomalies": ("anomaly_id",),
+    "alerts": ("alert_id", "seq"),
     "dead_letters": ("topic", "partition", "offset", "idx", "log_id"),
 }
-SCHEMAS: Final = TABLES | STREAM_TABLES
+SCHEMAS: Final = TABLES | STREAM_TABLES | ALERT_TABLES
 PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 # Cut below this: 1 MiB is the default record limit of brokers, and headers and framing need room.
 DEAD_LETTER_BYTES_MAX: Final = 900_000
@@ -87,7 +88,7 @@ def _records(table: str, rows: pa.Table) -> Iterator[Record]:
     keys = _keys([columns[name] for name in KEY_COLUMNS[table]])
     if table == "dead_letters":
         return _dead_letters(keys, columns)
-    if table != "anomalies":
+    if "sketch_keys" in rows.column_names:
         columns |= _percentiles(rows)
     return _objects(keys, [columns[name] for name in _COLUMNS[table]], columns["ver"], _ROW_TYPES[table])
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from models.rows import STREAM_TABLES, TABLES
+from models.rows import ALERT_TABLES, STREAM_TABLES, TABLES
 from sinks.clickhouse.client import connect
 from sinks.kafka.records import KEY_COLUMNS
 from sinks.memory import IDENTITY
@@ -71,6 +71,7 @@ def clickhouse_type(table: str, field: pa.Field) -> set[str]:
         pa.string(): {"String"},
         pa.binary(): {"String"},
         pa.list_(pa.int32()): {"Array(Int32)"},
+        pa.list_(pa.string()): {"Array(String)"},
         pa.list_(pa.uint64()): {"Array(UInt64)"},
         pa.timestamp("ms", tz="UTC"): {"DateTime64(3, 'UTC')"},
         pa.dictionary(pa.int32(), pa.string()): {"LowCardinality(String)"},
@@ -80,11 +81,12 @@ def clickhouse_type(table: str, field: pa.Field) -> set[str]:
     return {f"Nullable({kind})" for kind in fitting} if field.name in NULLABLE.get(table, set()) else fitting
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", TABLES | ALERT_TABLES)
 def test_each_table_has_exactly_the_columns_of_its_rows_in_order(client: Client, table: str) -> None:
     stored = [(name, kind) for name, kind, _, default in columns(client, table) if default != "MATERIALIZED"]
-    assert [name for name, _ in stored] == TABLES[table].names
-    for (name, kind), field in zip(stored, TABLES[table], strict=True):
+    schema = (TABLES | ALERT_TABLES)[table]
+    assert [name for name, _ in stored] == schema.names
+    for (name, kind), field in zip(stored, schema, strict=True):
         assert kind in clickhouse_type(table, field), name
 
 
@@ -155,3 +157,7 @@ def sorting_key(client: Client, table: str) -> str:
 def test_a_swarm_window_key_is_that_of_its_agents_without_agent_and_generation() -> None:
     assert set(KEY_COLUMNS["swarm_windows"]) == set(KEY_COLUMNS["windows"]) - {"agent_id", "gen"}
     assert set(KEY_COLUMNS["swarm_windows"]) < set(STREAM_TABLES["swarm_windows"].names)
+
+
+def test_an_alert_row_is_known_by_the_same_columns_in_clickhouse_and_on_the_topic(client: Client) -> None:
+    assert sorting_key(client, "alerts").split(", ") == list(KEY_COLUMNS["alerts"])

@@ -12,6 +12,8 @@ from clickhouse_connect.driver.client import Client
 
 from models.clock import SystemClock
 from sinks.clickhouse.client import INSERT_SETTINGS, connect
+from streams.alert_rows import alert_rows, message_rows
+from tests.support.alerting import outcome, transition
 from tests.support.clickhouse import migrated_database
 from tests.support.result_rows import one_of_each, row, table
 
@@ -45,6 +47,10 @@ def client() -> Iterator[Client]:
                     ),
                 ],
             ),
+        }
+        batch |= {
+            "alerts": alert_rows([transition(event="firing", state="firing")]),
+            "alert_messages": message_rows([outcome(status="undelivered", problem="no answer")]),
         }
         for name, rows in batch.items():
             opened.insert_arrow(name, rows, settings=dict(INSERT_SETTINGS))

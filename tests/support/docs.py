@@ -48,7 +48,7 @@ def topics_table() -> str:
     rows = [
         (
             f"`{topic.name}`",
-            "agents, importers" if topic.source else "workers",
+            "agents, importers" if topic.source else topic.written_by,
             topic.key,
             topic.value,
             "compact" if topic.state else f"{topic.config()['cleanup.policy']}, {topic.retention_ms // DAY_MS} days",

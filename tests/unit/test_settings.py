@@ -226,3 +226,25 @@ def test_files_are_absolute_so_that_every_process_of_a_stack_finds_them(
     assert settings.prices_file == tmp_path / "prices.toml"
     assert settings.kafka_ssl_ca_file == tmp_path / "ca.pem"
     assert environment_of(settings)["MURMUR_PRICES_FILE"] == str(tmp_path / "prices.toml")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"alert_channels": "slak"}, "MURMUR_ALERT_CHANNELS: slak: 'slak' is not one of .*; did you mean slack?"),
+        ({"alert_channels": "console:hgh"}, "did you mean high?"),
+        ({"alert_channels": "console,console:high"}, "console is named twice"),
+        ({"alert_channels": "slack"}, "alert_channels names slack, which needs MURMUR_ALERT_SLACK_URL"),
+        ({"alert_channels": "email", "alert_smtp_host": "mx"}, "which needs MURMUR_ALERT_EMAIL_FROM"),
+        ({"alert_smtp_password": "p", "alert_smtp_security": "none"}, "would be sent in the clear"),
+    ],
+)
+def test_a_channel_that_could_not_tell_anybody_is_refused(given: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said.replace("?", r"\?")):
+        load(**given)
+
+
+def test_no_secret_of_a_channel_is_shown() -> None:
+    names = ("alert_webhook_url", "alert_webhook_secret", "alert_slack_url", "alert_teams_url", "alert_smtp_password")
+    settings = load(**dict.fromkeys(names, "s3cret"))
+    assert "s3cret" not in repr(settings) + str(settings) + settings.model_dump_json()

@@ -1,0 +1,1 @@
+"""Where messages about alerts go: console, webhook, Slack, Teams, e-mail."""
