@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from reports.compare.describe import UNITS_MIN
 from reports.render.environment import environment
+from reports.render.tables import detail_tables
 from reports.render.view import Report
 
 AGENTS_SHOWN: Final = 100  # rows of the agents table; the JSON has all
@@ -36,7 +37,7 @@ EXECUTIVE_FACTS: Final = frozenset(
 
 
 def render_html(report: Report) -> str:
-    """`executive` shows the key facts and the ten highest anomalies; `comparison` shows everything."""
+    """`executive` shows the key facts and the ten highest anomalies; the other kinds show everything they have."""
     # The SVG comes from our own charts, which escape the data in it; everything else is escaped here.
     charts = [(chart, Markup(chart.svg)) for chart in report.charts]
     return (
@@ -45,7 +46,8 @@ def render_html(report: Report) -> str:
         .render(
             report=report,
             charts=charts,
-            full=report.config.kind != "executive",
+            full=report.full,
+            tables=detail_tables(report),
             executive_facts=EXECUTIVE_FACTS,
             agents_shown=AGENTS_SHOWN,
             units_min=UNITS_MIN,
