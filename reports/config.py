@@ -46,9 +46,11 @@ class ReportConfig(BaseModel):
         description="auto: pair tasks when the swarms did the same ones; task_id: always; none: never.",
     )
     period: PeriodKind | None = Field(
-        None, description="The range is one such period; of a trend: several of them, side by side."
+        default=None, description="The range is one such period; of a trend: several of them, side by side."
     )
-    run: Annotated[str, Field(max_length=200)] = Field("", description="Of a final report: the run; empty: the newest.")
+    run: Annotated[str, Field(max_length=200)] = Field(
+        default="", description="Of a final report: the run; empty: the newest."
+    )
     from_ms: int | None = None
     to_ms: int | None = None
 

@@ -71,7 +71,7 @@ def series(last: Period, count: int) -> tuple[Period, ...]:
 
 
 def split(kind: PeriodKind, time: TimeRange) -> tuple[Period, ...]:
-    """The periods of a range whose ends are ends of periods. Raises ValueError otherwise, or when there are too many."""
+    """The periods of a range whose ends are ends of periods. Raises ValueError otherwise, or for too many."""
     if time.from_ms is None or time.to_ms is None:
         raise ValueError("a trend needs both ends of its time range")
     found = [period_at(kind, time.from_ms)]

@@ -34,13 +34,13 @@ def build_trend(
     """Tasks, calls and agents' metrics of each period; the last two periods are compared."""
     tasks = [reader.tasks((swarm_id,), period.time) for period in periods]
     names = [period.label for period in periods]
-    queries = {"tasks": _together("tasks", names, tasks)}
+    queries = {"tasks": _together("tasks", names, tasks)}  # by the names the comparison knows
     lines = trend_lines(
         [(period.label, period.from_ms) for period in periods],
         {name: result.rows for name, result in zip(names, tasks, strict=True)},
     )
     if len(periods) < 2:
-        return Trend(lines, (), (), queries)
+        return Trend(lines, (), (), _renamed(queries))
     newest, previous = periods[-1], periods[-2]
     sides = (f"{swarm_id} {newest.label}", f"{swarm_id} {previous.label}")
 
@@ -51,11 +51,23 @@ def build_trend(
 
     calls = both("calls", lambda period: reader.calls((swarm_id,), period.time))
     values = both("agent_metrics", lambda period: reader.agent_metrics((swarm_id,), period.time))
-    rows = [replace(row, swarm_id=s) for s, result in zip(sides, (tasks[-1], tasks[-2]), strict=True) for row in result.rows]
+    rows = [
+        replace(row, swarm_id=s) for s, result in zip(sides, (tasks[-1], tasks[-2]), strict=True) for row in result.rows
+    ]
     findings, successes = compare_swarms(
         sides, ComparisonInput(rows, calls, values, queries), metrics=metrics, pairing=pairing
     )
-    return Trend(lines, findings, successes, queries)
+    renamed = tuple(replace(finding, query=by_period(finding.query)) for finding in findings)
+    return Trend(lines, renamed, successes, _renamed(queries))
+
+
+def by_period(name: str) -> str:
+    """The name of a query that was asked period by period, beside the one over the whole range."""
+    return f"{name}_by_period"
+
+
+def _renamed(queries: dict[str, Query]) -> dict[str, Query]:
+    return {by_period(name): replace(query, name=by_period(name)) for name, query in queries.items()}
 
 
 def _together(name: str, labels: Sequence[str], results: Sequence[Result[Any]]) -> Query:

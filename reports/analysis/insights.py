@@ -132,12 +132,23 @@ def _errors(summary: SwarmSummary, rows: Sequence[BreakdownRow]) -> list[Sentenc
 def _trend(line: TrendLine) -> Sentence:
     label = line.label[0].upper() + line.label[1:]
     anchor, n = f"t-{line.metric}", sum(point.n for point in line.points)
+    if line.slope is not None and line.slope_low is None:
+        return Sentence(
+            f"{label}: {line.verdict}: {line.why} ({quantity(line.current.value, line.unit)}, {n:,} tasks).",
+            line.metric,
+            "neutral",
+            anchor,
+            "tasks_by_period",
+            n,
+        )
     if line.slope is None or line.slope_low is None or line.slope_high is None:
-        return Sentence(f"{label}: no trend can be told, {line.why}.", line.metric, "unknown", anchor, "tasks", n)
+        return Sentence(
+            f"{label}: no trend can be told, {line.why}.", line.metric, "unknown", anchor, "tasks_by_period", n
+        )
     low, high = (difference(x, line.unit) for x in (line.slope_low, line.slope_high))
     size = f"{difference(line.slope, line.unit)} a period [{low}, {high}], {line.periods_used} periods, {n:,} tasks"
     tone = {"improving": "better", "worsening": "worse"}.get(line.verdict, "neutral")
-    return Sentence(f"{label}: {line.verdict} ({size}).", line.metric, tone, anchor, "tasks", n)
+    return Sentence(f"{label}: {line.verdict} ({size}).", line.metric, tone, anchor, "tasks_by_period", n)
 
 
 def _work(summary: SwarmSummary) -> str:

@@ -23,6 +23,7 @@ from reports.compare.verdict import LEVEL
 from reports.numbers import quantity
 from reports.queries.port import TaskRow
 
+SPREAD_MIN: Final = 1e-9  # relative to the values; below it, differences are the rounding of sums
 PERIODS_MIN: Final = 5  # with fewer, three degrees of freedom or less: the interval of the slope says nothing
 MEASURES: Final = ("task_success", "task_duration", "cost_usd", "output_tokens")
 
@@ -64,9 +65,7 @@ class TrendLine:
         return self.points[-1]
 
 
-def trend_lines(
-    periods: Sequence[tuple[str, int]], tasks: Mapping[str, Sequence[TaskRow]]
-) -> tuple[TrendLine, ...]:
+def trend_lines(periods: Sequence[tuple[str, int]], tasks: Mapping[str, Sequence[TaskRow]]) -> tuple[TrendLine, ...]:
     """`periods`: (label, start in epoch ms), oldest first; `tasks` by label. Measures nobody has are left out."""
     lines = [_line(name, periods, tasks) for name in MEASURES]
     known = [line for line in lines if any(point.value is not None for point in line.points)]
@@ -102,23 +101,26 @@ def _point(name: str, label: str, from_ms: int, rows: Sequence[TaskRow]) -> Tren
 
 
 def _fitted(line: TrendLine, at: Sequence[int], values: Sequence[float]) -> TrendLine:
+    if max(values) - min(values) <= SPREAD_MIN * max(map(abs, values)):
+        return replace(line, slope=0.0, volatility=0.0)  # nothing moved, so there is nothing to test
     from scipy.stats import linregress, t
 
     fit = linregress(at, values)
     left = [v - fit.intercept - fit.slope * x for x, v in zip(at, values, strict=True)]
     half = float(t.ppf(0.975, len(at) - 2)) * float(fit.stderr)
-    flat = len(set(values)) == 1  # 0 / 0: the line is exact and says that nothing moved
     return replace(
         line,
         slope=float(fit.slope),
         slope_low=float(fit.slope) - half,
         slope_high=float(fit.slope) + half,
-        p_value=1.0 if flat else float(fit.pvalue),
+        p_value=float(fit.pvalue),
         volatility=math.sqrt(sum(e * e for e in left) / (len(at) - 2)),
     )
 
 
 def _concluded(line: TrendLine) -> TrendLine:
+    if line.slope == 0 and line.p_value is None:
+        return replace(line, verdict="no trend shown", why=f"the same value in all {line.periods_used} periods used")
     if line.slope is None or line.p_adjusted is None or line.slope_low is None or line.slope_high is None:
         why = f"{line.periods_used} of {len(line.points)} periods have {UNITS_MIN} tasks; a line needs {PERIODS_MIN}"
         return replace(line, why=why)

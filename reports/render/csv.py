@@ -86,7 +86,7 @@ def _comparisons(report: Report) -> Iterator[Line]:
 def _trend(report: Report) -> Iterator[Line]:
     swarm_id = report.config.swarms[0]
     for line in report.trend:
-        common: Line = {"subject": swarm_id, "measure": line.metric, "unit": line.unit, "query": "tasks"}
+        common: Line = {"subject": swarm_id, "measure": line.metric, "unit": line.unit, "query": "tasks_by_period"}
         for p in line.points:
             values: Line = {"section": "trend", "part": p.period, "value": p.value, "low": p.low, "high": p.high}
             yield {**common, **values, "n": p.n, "at": iso(p.from_ms)}

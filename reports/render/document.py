@@ -102,7 +102,9 @@ def _facts(report: Report) -> Table:
         for name, label in report.fact_names
         if report.full or name in EXECUTIVE_FACTS
     ]
-    rows += [(f"configuration: {key}", *(s.setting(key) for s in report.summaries)) for key in report.configuration_keys]
+    rows += [
+        (f"configuration: {key}", *(s.setting(key) for s in report.summaries)) for key in report.configuration_keys
+    ]
     columns = (Column("fact"), *(Column(s.swarm_id, True) for s in report.summaries))
     return Table("swarms", "Facts of each swarm", columns, tuple(rows), "Of everything in the time range.")
 

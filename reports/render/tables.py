@@ -87,7 +87,7 @@ def _slopes(lines: Iterable[TrendLine]) -> Table:
         "after Holm over these lines. Volatility: standard deviation of the periods around the line."
     )
     anchors = tuple(f"t-{line.metric}" for line in lines)
-    return Table("trend", "Trend", columns, tuple(rows), note, "tasks", anchors)
+    return Table("trend", "Trend", columns, tuple(rows), note, "tasks_by_period", anchors)
 
 
 def _points(lines: tuple[TrendLine, ...]) -> Table:
@@ -104,7 +104,7 @@ def _points(lines: tuple[TrendLine, ...]) -> Table:
         rows.append((*cells, count(max(line.points[i].n for line in lines))))
     columns = (Column("period"), *(Column(line.label, True) for line in lines), Column("n, tasks", True))
     note = "Means with their 95 % intervals (success: Wilson's); no interval below ten tasks."
-    return Table("periods", "Period by period", columns, tuple(rows), note, "tasks")
+    return Table("periods", "Period by period", columns, tuple(rows), note, "tasks_by_period")
 
 
 def _runs(report: Report) -> Table:

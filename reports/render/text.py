@@ -14,7 +14,7 @@ from reports.render.view import Report
 
 WIDTH: Final = 80  # of a terminal that nobody has enlarged
 GAP: Final = 2
-CELL_MIN: Final = 8  # no column is folded below this: its words would break
+LINES_MAX: Final = 3  # a row folded to more reads worse than one value a line
 
 
 def render_text(report: Report) -> str:
@@ -49,7 +49,7 @@ def _table(table: Table) -> list[str]:
     """Columns where they fit, long cells folded; else each row as a block of `head: value` lines."""
     heads = [clean(column.label) for column in table.columns]
     rows = [[clean(cell) for cell in row] for row in table.rows]
-    widths = _widths([max(len(head), *(len(row[i]) for row in rows)) for i, head in enumerate(heads)]) if rows else []
+    widths = _widths([list(column) for column in zip(heads, *rows, strict=True)])
     if not widths:
         return _blocks(heads, rows)
     aligned = [str.rjust if column.numeric else str.ljust for column in table.columns]
@@ -67,13 +67,16 @@ def _table(table: Table) -> list[str]:
     return [*lines(heads), rule, *(line for row in rows for line in lines(row))]
 
 
-def _widths(natural: list[int]) -> list[int]:
-    """The widths with the longest cut to one length, so that the line fits; empty where that would be too short."""
-    space = WIDTH - GAP * (len(natural) - 1)
-    for longest in range(max(natural), CELL_MIN - 1, -1):
-        cut = [min(width, longest) for width in natural]
+def _widths(columns: list[list[str]]) -> list[int]:
+    """Widths that fit the line, the longest cut to one length; empty where words would break or rows grow too high."""
+    natural = [max(map(len, column)) for column in columns]
+    words = [max((len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    space = WIDTH - GAP * (len(columns) - 1)
+    for longest in range(max(natural), 0, -1):
+        cut = [min(width, max(longest, word)) for width, word in zip(natural, words, strict=True)]
         if sum(cut) <= space:
-            return cut
+            folded = (textwrap.wrap(c, w) for column, w in zip(columns, cut, strict=True) for c in column)
+            return cut if max(map(len, folded)) <= LINES_MAX else []
     return []
 
 
