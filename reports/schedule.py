@@ -30,12 +30,12 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     request: ReportRequest
     period: PeriodKind
     at_minutes: Annotated[int, Field(ge=0)] = AT_MINUTES_DEFAULT
     channels: Annotated[tuple[Channel, ...], Field(min_length=1)]
-    email_to: Annotated[str, Field(pattern=r"^[^\r\n]{0,4000}\Z")] = ""
+    email_to: Annotated[str, Field(pattern=r"^[^\r\n]{0,4000}$")] = ""
     created_ms: int
 
     @model_validator(mode="after")

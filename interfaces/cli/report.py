@@ -95,7 +95,7 @@ def generate(
     def finish(built: Report, client: Any) -> None:
         from reports.store import save_report
 
-        bodies = {name: body(built, name) for name in request.formats}
+        bodies: dict[str, str | bytes] = {name: body(built, name) for name in request.formats}
         paths = write_rendered(built, out, bodies)
         save_report(client, built, bodies)
         for path in paths:

@@ -154,17 +154,17 @@ def run(
     After a stop it makes up for the last three periods of each schedule, and goes on with deliveries it had begun.
     """
     import asyncio
-    import logging
 
-    from infra.local.layout import StackError, lock
+    from infra.local.layout import StackError, locked
     from interfaces.cli.interrupt import sigterm_as_interrupt
     from interfaces.scheduling.scheduler import Scheduler, undelivered
     from models.clock import SystemClock
     from reports.schedule_store import load_schedules
     from sinks.clickhouse.client import connect
+    from streams import logs
 
     settings = load_settings()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure(settings.log_level)
     with _client(settings) as client:  # a wrong address or password ends the command at once
         for found in load_schedules(client):
             require_formats(found.request.formats)
@@ -172,7 +172,7 @@ def run(
     scheduler = Scheduler(settings, SystemClock(), lambda: connect(settings))
     busy = f"another `murmur report schedule run` works in {settings.home}: end it first"
     try:
-        with lock(settings.home / "report-schedule.lock", busy=busy), sigterm_as_interrupt():
+        with locked(settings.home / "report-schedule.lock", busy=busy), sigterm_as_interrupt():
             if not once:
                 asyncio.run(scheduler.run())
             done = asyncio.run(scheduler.once())
