@@ -62,7 +62,7 @@ def _content(report: Report, root: Path) -> dict[str, Any]:
         "description": report.config.description,
         "head": head_line(report),
         "report_id": report.report_id,
-        "date": [made.year, made.month, made.day],
+        "date": [made.year, made.month, made.day, made.hour, made.minute, made.second],
         "sections": [_section(section, root) for section in sections(report)],
         "queries": [{"name": name, "rows": q.rows} for name, q in sorted(report.queries.items())],
     }
