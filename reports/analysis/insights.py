@@ -131,7 +131,7 @@ def _errors(summary: SwarmSummary, rows: Sequence[BreakdownRow]) -> list[Sentenc
 
 def _trend(line: TrendLine) -> Sentence:
     label = line.label[0].upper() + line.label[1:]
-    anchor, n = f"t-{line.metric}", sum(point.n for point in line.points)
+    anchor, n = f"t-{line.metric}", line.tasks_used
     if line.slope is not None and line.slope_low is None:
         return Sentence(
             f"{label}: {line.verdict}: {line.why} ({quantity(line.current.value, line.unit)}, {n:,} tasks).",

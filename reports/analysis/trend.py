@@ -60,6 +60,12 @@ class TrendLine:
     why: str = ""
 
     @property
+    def tasks_used(self) -> int:
+        """Tasks of the periods the line rests on; where there is no line, of all periods."""
+        used = [p.n for p in self.points if p.n >= UNITS_MIN]
+        return sum(used) if self.slope is not None else sum(p.n for p in self.points)
+
+    @property
     def current(self) -> TrendPoint:
         """The newest period."""
         return self.points[-1]

@@ -35,7 +35,9 @@ def over_periods(line: TrendLine) -> Chart | None:
         for p in line.points
     ]
     axis = alt.Axis(title=f"{line.label} ({unit})", tickCount=5, format="~%" if unit == "%" else ",~f")
-    x = alt.X("period:N", sort=None, axis=alt.Axis(title="period (UTC)", labelAngle=-40, grid=False))
+    order = [p.period for p in line.points]  # said twice: a layer without intervals would sort its periods anew
+    x_axis = alt.Axis(title="period (UTC)", labelAngle=-40, grid=False)
+    x = alt.X("period:N", sort=order, scale=alt.Scale(domain=order), axis=x_axis)
     y = alt.Y("value:Q", axis=axis, scale=alt.Scale(zero=False))
     base = alt.Chart(alt.Data(values=rows)).encode(x=x)
     drawn = alt.layer(

@@ -13,7 +13,7 @@ from reports.compare.finding import Finding
 from reports.numbers import count, difference, number, quantity, score
 from reports.render.environment import fact_text
 from reports.render.html import AGENTS_SHOWN, EXECUTIVE_FACTS
-from reports.render.tables import Column, Table, detail_tables, p_text
+from reports.render.tables import Column, Table, detail_tables, p_text, trend_tables
 from reports.render.times import short
 from reports.render.view import Chart, Report
 
@@ -49,6 +49,8 @@ def sections(report: Report) -> tuple[Section, ...]:
 def _made(report: Report) -> Iterator[Section]:
     said = tuple(sentence.text for sentence in report.sentences)
     yield Section("What these runs show", said or ("Nothing to compare and no anomalies.",))
+    for table in trend_tables(report):
+        yield Section(table.title, tables=(table,))
     if report.pairs:
         yield Section("Comparison", tables=tuple(_comparison(report, a, b) for a, b in report.pairs))
     if report.charts:

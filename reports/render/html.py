@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from reports.compare.describe import UNITS_MIN
 from reports.render.environment import environment
-from reports.render.tables import detail_tables
+from reports.render.tables import detail_tables, trend_tables
 from reports.render.view import Report
 
 AGENTS_SHOWN: Final = 100  # rows of the agents table; the JSON has all
@@ -47,6 +47,7 @@ def render_html(report: Report) -> str:
             report=report,
             charts=charts,
             full=report.full,
+            first_tables=trend_tables(report),
             tables=detail_tables(report),
             executive_facts=EXECUTIVE_FACTS,
             agents_shown=AGENTS_SHOWN,

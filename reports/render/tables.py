@@ -36,15 +36,17 @@ class Table:
     anchors: tuple[str, ...] = ()
 
 
+def trend_tables(report: Report) -> tuple[Table, ...]:
+    """Slopes and periods: what a trend report is about, so they stand first."""
+    return (_slopes(report.trend), _points(report.trend)) if report.trend else ()
+
+
 def detail_tables(report: Report) -> tuple[Table, ...]:
-    """Trend, runs, breakdown, resources, alerts: those the report has."""
+    """Runs, breakdown, resources, alerts: those the report has."""
     return tuple(_made(report))
 
 
 def _made(report: Report) -> Iterator[Table]:
-    if report.trend:
-        yield _slopes(report.trend)
-        yield _points(report.trend)
     if report.runs:
         yield _runs(report)
     if report.breakdown:
