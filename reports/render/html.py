@@ -15,6 +15,7 @@ from reports.render.tables import detail_tables, trend_tables
 from reports.render.view import Report
 
 AGENTS_SHOWN: Final = 100  # rows of the agents table; the JSON has all
+SHORT_NAME: Final = 24  # characters; a row's head up to here stays on one line, such as a date
 EXECUTIVE_FACTS: Final = frozenset(
     {
         "time_span",
@@ -52,5 +53,6 @@ def render_html(report: Report) -> str:
             executive_facts=EXECUTIVE_FACTS,
             agents_shown=AGENTS_SHOWN,
             units_min=UNITS_MIN,
+            short_name=SHORT_NAME,
         )
     )
