@@ -169,7 +169,8 @@ def run(
         for found in load_schedules(client):
             require_formats(found.request.formats)
     settings.home.mkdir(parents=True, exist_ok=True)
-    scheduler = Scheduler(settings, SystemClock(), lambda: connect(settings))
+    beat = settings.home / "report-schedule.beat"  # its age is how long nothing was looked at: the container's health
+    scheduler = Scheduler(settings, SystemClock(), lambda: connect(settings), beat=beat.touch)
     busy = f"another `murmur report schedule run` works in {settings.home}: end it first"
     try:
         with locked(settings.home / "report-schedule.lock", busy=busy), sigterm_as_interrupt():

@@ -45,9 +45,12 @@ T = TypeVar("T")
 
 
 class Scheduler:
-    """`connect` opens a client; one is kept and used by one question at a time."""
+    """`connect` opens a client; one is kept and used by one question at a time. `beat`: called after every look."""
 
-    def __init__(self, settings: Settings, clock: Clock, connect: Callable[[], Any]) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, connect: Callable[[], Any], *, beat: Callable[[], None] = lambda: None
+    ) -> None:
+        self._beat = beat
         self._settings = settings
         self._clock = clock
         self._connect = connect
@@ -62,6 +65,7 @@ class Scheduler:
             while True:
                 try:
                     await self.look()
+                    self._beat()
                 except Exception as error:
                     if not _store_failed(error):
                         raise
