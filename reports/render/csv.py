@@ -17,7 +17,7 @@ from reports.render.times import iso
 from reports.render.view import Report
 
 COLUMNS: Final = (
-    "section",  # fact | comparison | success | trend | slope | breakdown | resource | cost | agent | anomaly | alert
+    "section",  # fact | comparison | trend | slope | breakdown | resource | cost | agent | anomaly | alert
     "subject",  # swarm, or side A
     "against",  # side B
     "part",  # period, agent, model, phase ...

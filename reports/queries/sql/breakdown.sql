@@ -5,22 +5,29 @@ SELECT
     part.1 AS dimension,
     part.2 AS value,
     count() AS tasks,
-    countIf(a.status = 'completed') AS completed,
-    countIf(a.status = 'failed') AS failed,
-    count(a.duration_ms) AS measured,
-    quantileExactInclusiveOrNull(0.5)(a.duration_ms) AS duration_p50_ms,
-    quantileExactInclusiveOrNull(0.95)(a.duration_ms) AS duration_p95_ms,
-    count(a.cost_usd) AS priced,
-    sumOrNull(a.cost_usd) AS cost_usd
-FROM v_activities AS a
-ARRAY JOIN
-    [('phase', toString(a.phase)), ('pattern', toString(a.pattern)), ('role', toString(a.role)),
-     ('error type', toString(a.error_type))] AS part
-WHERE swarm_id IN {swarms:Array(String)}
-    AND kind = 'task'
-    AND part.2 != ''
-    AND started_at >= fromUnixTimestamp64Milli({from_ms:Int64})
-    AND started_at < fromUnixTimestamp64Milli({to_ms:Int64})
+    countIf(t.status = 'completed') AS completed,
+    countIf(t.status = 'failed') AS failed,
+    count(t.duration_ms) AS measured,
+    quantileExactInclusiveOrNull(0.5)(t.duration_ms) AS duration_p50_ms,
+    quantileExactInclusiveOrNull(0.95)(t.duration_ms) AS duration_p95_ms,
+    count(t.cost_usd) AS priced,
+    sumOrNull(t.cost_usd) AS cost_usd
+FROM
+(
+    SELECT
+        swarm_id,
+        a.status AS status,
+        a.duration_ms AS duration_ms,
+        a.cost_usd AS cost_usd,
+        arrayJoin([('phase', toString(a.phase)), ('pattern', toString(a.pattern)), ('role', toString(a.role)),
+            ('error type', toString(a.error_type))]) AS part
+    FROM v_activities AS a
+    WHERE swarm_id IN {swarms:Array(String)}
+        AND kind = 'task'
+        AND started_at >= fromUnixTimestamp64Milli({from_ms:Int64})
+        AND started_at < fromUnixTimestamp64Milli({to_ms:Int64})
+) AS t
+WHERE part.2 != ''
 GROUP BY swarm_id, dimension, value
 ORDER BY swarm_id, dimension, tasks DESC, value
 LIMIT 20 BY swarm_id, dimension
