@@ -157,7 +157,7 @@ def run(
 
     from infra.local.layout import StackError, locked
     from interfaces.cli.interrupt import sigterm_as_interrupt
-    from interfaces.scheduling.scheduler import Scheduler, undelivered
+    from interfaces.scheduling.scheduler import Scheduler, store_failed, undelivered
     from models.clock import SystemClock
     from reports.schedule_store import load_schedules
     from sinks.clickhouse.client import connect
@@ -181,6 +181,10 @@ def run(
         fail(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
+    except Exception as error:
+        if not store_failed(error):
+            raise
+        fail(f"ClickHouse: {error}; what was begun is taken up by the next run")
     for occurrence in done:
         typer.echo(f"{occurrence.schedule}, {occurrence.period}: {occurrence.status}, report {occurrence.report_id}")
     if problems := undelivered(done):

@@ -67,7 +67,7 @@ class Scheduler:
                     await self.look()
                     self._beat()
                 except Exception as error:
-                    if not _store_failed(error):
+                    if not store_failed(error):
                         raise
                     log.warning("scheduler_waits_for_clickhouse %s", " ".join(str(error).split())[:300])
                     self._client = None
@@ -198,12 +198,12 @@ def _finished(task: asyncio.Task[Occurrence]) -> bool:
         return False
     error = None if task.cancelled() else task.exception()
     if error is not None:
-        if not _store_failed(error):
+        if not store_failed(error):
             raise error
         log.warning("delivery_waits_for_clickhouse %s", " ".join(str(error).split())[:300])
     return True
 
 
-def _store_failed(error: BaseException) -> bool:
+def store_failed(error: BaseException) -> bool:
     """Whether it is ClickHouse that failed, by who raised it."""
     return isinstance(error, SinkError | OSError) or type(error).__module__.startswith("clickhouse_connect.")
