@@ -3,7 +3,7 @@
 In: a schedule, now, what was done. Out: the periods that are due, a report id for each. Never: reads a clock.
 
 A schedule is about whole periods. `at_minutes` after a period's end its report is due; late events have landed by
-then. The report's id is made of the schedule and the period, so a period can have one report only, whoever makes it.
+then. The report's id is made of the schedule's name and the period, so a period can have one report only, whoever makes it.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Schedule(BaseModel):
         return period.to_ms + self.at_minutes * _MINUTE_MS
 
     def report_id(self, period: Period) -> str:
-        """The same for the same schedule and period; removing and adding a schedule makes it another one."""
-        text = f"{self.name}|{self.created_ms}|{period.kind}|{period.from_ms}"
+        """The same for the same name and period, so that a schedule that is changed does not tell a period again."""
+        text = f"{self.name}|{period.kind}|{period.from_ms}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

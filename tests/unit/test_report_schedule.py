@@ -76,12 +76,11 @@ def test_the_next_report_is_the_first_that_becomes_due_after_now(
     assert coming in due(made, made.due_ms(coming), nothing)
 
 
-def test_a_period_has_one_report_id_and_another_schedule_another() -> None:
+def test_a_period_has_one_report_id_also_when_the_schedule_is_changed() -> None:
     day, other = parse_date("daily", "2026-03-01"), parse_date("daily", "2026-03-02")
-    made = schedule()
-    assert made.report_id(day) == schedule().report_id(day)
-    ids = {made.report_id(day), made.report_id(other), schedule(name="b").report_id(day)}
-    assert len(ids | {schedule(created_ms=NOON_MS + 1).report_id(day)}) == 4
+    changed = schedule(created_ms=NOON_MS + 1, at_minutes=480, request=request_of({"swarms": ["b"]}))
+    assert schedule().report_id(day) == schedule().report_id(day) == changed.report_id(day)
+    assert len({schedule().report_id(day), schedule().report_id(other), schedule(name="b").report_id(day)}) == 3
 
 
 def test_a_report_is_about_exactly_its_period_and_a_trend_about_those_that_end_with_it() -> None:
