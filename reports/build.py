@@ -98,7 +98,7 @@ def build_report(
         title=config.title or _title(config),
         config=config,
         summaries=summaries,
-        sentences=sentences(more.findings, summaries, more.trend, more.breakdown),
+        sentences=sentences(more.findings, summaries, more.trend, more.breakdown, costs),
         comparisons=more.findings,
         success=more.successes,
         charts=_charts(config, more.findings, more.trend, tasks, windows, anomalies, lines, costs)

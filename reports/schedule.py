@@ -3,7 +3,8 @@
 In: a schedule, now, what was done. Out: the periods that are due, a report id for each. Never: reads a clock.
 
 A schedule is about whole periods. `at_minutes` after a period's end its report is due; late events have landed by
-then. The report's id is made of the schedule's name and the period, so a period can have one report only, whoever makes it.
+then. The report's id is made of the schedule's name and the period, so a period can have one report only, whoever
+makes it.
 """
 
 from __future__ import annotations

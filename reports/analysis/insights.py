@@ -12,7 +12,7 @@ from reports.analysis.facts import Sentence, SwarmSummary, finding_anchor
 from reports.analysis.trend import TrendLine
 from reports.compare.finding import Finding
 from reports.numbers import difference, number, quantity
-from reports.queries.port import BreakdownRow
+from reports.queries.port import BreakdownRow, ModelCostRow
 
 _ORDER = {"worse": 0, "better": 0, "higher": 1, "lower": 1, "no difference shown": 2, "not ranked": 3}
 
@@ -22,6 +22,7 @@ def sentences(
     summaries: Sequence[SwarmSummary],
     trend: Sequence[TrendLine] = (),
     breakdown: Sequence[BreakdownRow] = (),
+    costs: Sequence[ModelCostRow] = (),
 ) -> tuple[Sentence, ...]:
     """Trends first, then findings, those with a difference before those without; then each swarm by itself."""
     lines = [_trend(line) for line in trend]
@@ -36,6 +37,7 @@ def sentences(
     for summary in summaries:
         lines.extend(_swarm(summary))
         lines.extend(_errors(summary, [r for r in breakdown if r.swarm_id == summary.swarm_id]))
+        lines.extend(_models(summary, [r for r in costs if r.swarm_id == summary.swarm_id]))
     return tuple(lines)
 
 
@@ -127,6 +129,20 @@ def _errors(summary: SwarmSummary, rows: Sequence[BreakdownRow]) -> list[Sentenc
         f"{first.value} ({first.failed:,} of them)."
     )
     return [Sentence(text, "tasks_failed", "neutral", "breakdown", "breakdown", failed.n)]
+
+
+def _models(summary: SwarmSummary, rows: Sequence[ModelCostRow]) -> list[Sentence]:
+    """Which model the money went to, where several have a price; what has none is counted beside it."""
+    priced = [(row.cost_usd, row.model) for row in rows if row.cost_usd]
+    if len(priced) < 2:
+        return []
+    total, (most, model) = sum(cost for cost, _ in priced), max(priced)
+    calls, with_price = sum(row.calls for row in rows), sum(row.priced for row in rows)
+    text = (
+        f"{summary.swarm_id}: {quantity(most / total, 'ratio')} of the cost of its model calls is "
+        f"{model or 'unnamed'}'s ({quantity(most, 'USD')} of {quantity(total, 'USD')}; {with_price:,} of {calls:,} calls have a price)."
+    )
+    return [Sentence(text, "cost_usd", "neutral", "f-cost_usd", "cost_by_model", with_price)]
 
 
 def _trend(line: TrendLine) -> Sentence:
