@@ -140,7 +140,8 @@ def _models(summary: SwarmSummary, rows: Sequence[ModelCostRow]) -> list[Sentenc
     calls, with_price = sum(row.calls for row in rows), sum(row.priced for row in rows)
     text = (
         f"{summary.swarm_id}: {quantity(most / total, 'ratio')} of the cost of its model calls is "
-        f"{model or 'unnamed'}'s ({quantity(most, 'USD')} of {quantity(total, 'USD')}; {with_price:,} of {calls:,} calls have a price)."
+        f"{model or 'unnamed'}'s ({quantity(most, 'USD')} of {quantity(total, 'USD')}; "
+        f"{with_price:,} of {calls:,} calls have a price)."
     )
     return [Sentence(text, "cost_usd", "neutral", "f-cost_usd", "cost_by_model", with_price)]
 
