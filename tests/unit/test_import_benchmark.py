@@ -70,11 +70,19 @@ def test_a_cost_of_0_or_null_for_a_whole_configuration_is_not_priced(tmp_path: P
     assert summary.facts["unpriced_tasks"] == 2
 
 
-def test_a_task_without_outcome_is_no_success_and_says_so(tmp_path: Path) -> None:
-    configuration(tmp_path / "a", {"1": {"cost": 0.2, "resolved": None}})
-    (event,), _ = from_openhands(tmp_path)
+def test_a_task_without_outcome_among_others_was_not_solved(tmp_path: Path) -> None:
+    rows = {"1": {"cost": 0.2, "resolved": None}, "2": {"cost": 0.2, "resolved": True}}
+    configuration(tmp_path / "a", rows)
+    (event, _), _ = from_openhands(tmp_path)
     assert "success" not in event
     assert (event["status"], event["error_type"]) == ("failed", "no_outcome")
+
+
+def test_a_benchmark_without_outcomes_says_nothing_of_success(tmp_path: Path) -> None:
+    rows = {"1": {"cost": 0.2, "resolved": None}, "2": {"cost": 0.2, "resolved": None}}
+    configuration(tmp_path / "a", rows | {"3": {"cost": 0.2, "resolved": False}})
+    events, _ = from_openhands(tmp_path)
+    assert [e["status"] for e in events] == ["cancelled", "cancelled", "failed"]
 
 
 def test_results_without_a_time_need_one(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ Never: a duration; the files hold none of a task. A time they do not hold: witho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ from interfaces.importers.paths import NothingToImportError
 from interfaces.importers.pipeline import Summary
 
 FOLDER = "instance_results"
+# A few tasks without an outcome were not solved: the index's own scores count them so. A benchmark where most are null
+# does not report outcomes (Nemotron-3-Nano on swt-bench: 406 of 432 null, 26 false, and a score of 7.6 beside them).
+NULL_OUTCOMES_RATIO_MAX = 0.5
 TAG_FIELDS = ("agent_name", "agent_version", "openness", "tool_usage", "country", "release_date")
 
 
@@ -69,10 +72,12 @@ def chunks(
                 summary.issues.add(str(file), 0, reason, kind="no timestamp")
                 continue
             chunk = Chunk()
+            reported = _reports_outcomes(rows)
             name = swarm or swarm_of(file, root)
             for task_id, row in rows.items():
                 task = _task(task_id, row, file, summary.issues, configuration, name, ended_ms, priced=priced)
                 if task is not None:
+                    task = replace(task, has_outcome=task.success is not None or reported)
                     summary.facts["tasks"] += 1
                     summary.facts["unpriced_tasks"] += task.cost_usd is None
                     chunk.add(task.event(), f"{file} task {task_id}")
@@ -123,6 +128,11 @@ def _results(file: Path, issues: Issues) -> dict[str, Any]:
         issues.add(str(file), 0, reason, kind="wrong shape")
         return {}
     return document
+
+
+def _reports_outcomes(rows: dict[str, Any]) -> bool:
+    unknown = sum(as_mapping(row).get("resolved") is None for row in rows.values())
+    return unknown <= NULL_OUTCOMES_RATIO_MAX * len(rows)
 
 
 def _cost(row: Any) -> float | None:

@@ -33,10 +33,11 @@ class BenchmarkTask:
     agent: str = ""
     model: str = ""
     error_type: str = ""
+    has_outcome: bool = True  # False: nobody said whether it was solved
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def event(self) -> Event:
-        """The activity. A task without an outcome has status failed and no `success`: no benchmark counts it as solved.
+        """The activity. A task that was not solved is failed, one without any outcome cancelled.
 
         Its id is made of the swarm, the benchmark and the key, so a second import gives the same one.
         """
@@ -48,7 +49,7 @@ class BenchmarkTask:
             "workflow": self.benchmark,
             "task_id": self.task_id,
             "kind": "task",
-            "status": "completed" if self.success else "failed",
+            "status": "completed" if self.success else "failed" if self.has_outcome else "cancelled",
             "success": self.success,
             "started_at": self.started_ms,
             "ended_at": self.ended_ms,
