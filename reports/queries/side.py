@@ -33,6 +33,9 @@ _TIME_KEYS: Final = ("period", "from", "to")
 _KEY: Final = re.compile(r"[A-Za-z_][\w.\-]{0,127}\Z")
 
 
+EVER: Final = TimeRange()
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """`key` is a column, `tag.KEY`, `config.KEY` or a key that may be either; any of `values` fulfils it."""
@@ -52,12 +55,12 @@ class Side:
 
     name: str
     conditions: tuple[Condition, ...]
-    time: TimeRange = TimeRange()
+    time: TimeRange = EVER
 
     @property
     def swarm_id(self) -> str | None:
         """The one swarm that the side is, as a whole and for all time; None when it is anything else."""
-        if len(self.conditions) != 1 or self.time != TimeRange():
+        if len(self.conditions) != 1 or self.time != EVER:
             return None
         (only,) = self.conditions
         return only.values[0] if only.key == "swarm_id" and len(only.values) == 1 else None
@@ -90,7 +93,7 @@ def parse_filters(texts: Iterable[str]) -> tuple[Condition, ...]:
 
 
 def condition_sql(side: Side, number: int, *, metrics: bool = False) -> tuple[str, dict[str, str | int | list[str]]]:
-    """What a row `v` of v_activities (v_metrics with `metrics`) must fulfil, and the parameters; `number` names them."""
+    """What a row `v` of v_activities (or v_metrics) must fulfil, and its parameters, which `number` names."""
     parts, parameters = ["1"], dict[str, str | int | list[str]]()
     for place, condition in enumerate(side.conditions):
         values, key = f"v{number}_{place}", f"k{number}_{place}"

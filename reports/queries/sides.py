@@ -93,7 +93,9 @@ class SideReader:
 
     def strata(self, key: str, time: TimeRange, *, limit: int) -> Result[tuple[str, int]]:
         """The values of `key` among the sides' tasks with their numbers of tasks, the most frequent first."""
-        return self._ask("strata", lambda *row: (str(row[0]), int(row[1])), list(self._sides), time, key=key, limit=limit)
+        return self._ask(
+            "strata", lambda *row: (str(row[0]), int(row[1])), list(self._sides), time, key=key, limit=limit
+        )
 
     def _ask(
         self,
@@ -149,7 +151,7 @@ def with_sides(sql: str, sides: Sequence[Side], *, key: str = "") -> tuple[str, 
     return _VIEWS.sub(rows, sql), bound
 
 
-def stratified(sides: Sequence[Side], key: str, strata: Sequence[str]) -> dict[str, tuple[Side, str, str]]:
+def stratified_sides(sides: Sequence[Side], key: str, strata: Sequence[str]) -> dict[str, tuple[Side, str, str]]:
     """Name -> (the part of a side that is in a stratum, the side's name, the stratum)."""
     parts: dict[str, tuple[Side, str, str]] = {}
     for side in sides:
