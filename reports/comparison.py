@@ -105,7 +105,7 @@ def build_comparison(client: Any, request: ComparisonRequest, *, clock: Clock | 
     data = _input(reader, names, time, queries)
     parts = _strata(client, request, queries)
     findings, successes = compare_strata(request.pairs, data, parts, metrics=request.metrics, pairing=request.pairing)
-    turned = (*reversals(findings, data.tasks, pairing=request.pairing), *reversed_strata(findings))
+    turned = (*reversals(findings, data.tasks), *reversed_strata(findings))
     places = tuple(p for metric in dict.fromkeys(f.metric for f in findings) for p in ranking(metric, names, findings))
     reliability = tuple(one for name in names for one in pass_hat_k(name, data.tasks))
     return Comparison(
@@ -118,7 +118,7 @@ def build_comparison(client: Any, request: ComparisonRequest, *, clock: Clock | 
         reliability=reliability,
         ranking=places if request.kind == "rank" else (),
         reversals=turned,
-        notes=tuple(_notes(request, findings, turned, reliability, data.tasks)),
+        notes=tuple(_notes(request, findings, parts, turned, reliability, data.tasks)),
         queries=queries,
     )
 
@@ -151,6 +151,8 @@ def _strata(client: Any, request: ComparisonRequest, queries: dict[str, Query]) 
     sides, time = request.narrowed, request.time
     found = SideReader(client, sides).strata(request.stratify, time, limit=STRATA_MAX)
     queries[found.query.name] = found.query
+    if len(found.rows) < 2:  # one part is the whole: to test it again would only weaken the correction
+        return {}
     parts = stratified_sides(sides, request.stratify, [value for value, _ in found.rows])
     own: dict[str, Query] = {}
     data = _input(SideReader(client, [side for side, _, _ in parts.values()]), list(parts), time, own)
@@ -168,6 +170,7 @@ def _strata(client: Any, request: ComparisonRequest, queries: dict[str, Query]) 
 def _notes(
     request: ComparisonRequest,
     findings: Sequence[Finding],
+    parts: Mapping[str, ComparisonInput],
     turned: Sequence[Reversal],
     reliability: Sequence[Reliability],
     tasks: Sequence[TaskRow],
@@ -175,6 +178,10 @@ def _notes(
     """What a reader must know before using a verdict; the gravest first."""
     yield from dict.fromkeys(one.text for one in turned)
     yield OBSERVATIONAL
+    if request.stratify and not parts:
+        yield f"no strata: all tasks have the same {request.stratify}"
+    if len(parts) == STRATA_MAX:
+        yield f"strata: the {STRATA_MAX} values of {request.stratify} with the most tasks; the others only in the whole"
     attempts = {one.side: one.attempts / one.tasks for one in reliability if one.k == 1}
     if len({round(value, 6) for value in attempts.values()}) > 1:
         shown = ", ".join(f"{side} {value:.3g}" for side, value in attempts.items())
@@ -182,8 +189,13 @@ def _notes(
     shared = {row.task_id for row in tasks if row.named}
     if any(not f.paired and f.unit_of_analysis == "task" for f in findings) and shared and request.pairing == "auto":
         yield "tasks of some pairs do not match: compared unpaired, a different mix of tasks shows as a difference"
+    yield from dict.fromkeys(_warnings(findings, by_pair=request.kind != "rank"))
+
+
+def _warnings(findings: Sequence[Finding], *, by_pair: bool) -> Iterator[str]:
+    """What holds for single findings. A ranking has too many pairs to name: there it is said of each side once."""
     for finding in findings:
-        if finding.stratum:
-            continue
+        where = f"{finding.a} against {finding.b}, {finding.label}" if by_pair else finding.label
         for warning in finding.warnings:
-            yield f"{finding.a} against {finding.b}, {finding.label}: {warning}"
+            if not finding.stratum and (by_pair or "without a measured partner" not in warning):
+                yield f"{where}: {warning}"

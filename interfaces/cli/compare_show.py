@@ -99,7 +99,7 @@ def _report_text(client: Any, comparison: Comparison, format: CompareFormat) -> 
 
 
 def _show(comparison: Comparison) -> None:
-    from reports.numbers import number, percent
+    from reports.numbers import difference, number, percent
     from reports.render.comparison import finding_row
 
     if comparison.ranking:
@@ -116,9 +116,12 @@ def _show(comparison: Comparison) -> None:
     for one in comparison.stratified:
         if (one.a, one.b) not in shown:
             continue
-        value = f"{number(one.estimate)} [{number(one.low)}, {number(one.high)}]"
-        unit = "times" if one.scale == "ratio" else one.unit
-        typer.echo(f"{one.a} against {one.b}, {one.label}, {one.method}: {value} {unit}")
+        if one.scale == "ratio":
+            value = f"{number(one.estimate)} times [{number(one.low)}, {number(one.high)}]"
+        else:
+            value, low, high = (difference(x, one.unit) for x in (one.estimate, one.low, one.high))
+            value += f" [{low}, {high}]"
+        typer.echo(f"{one.a} against {one.b}, {one.label}, {one.method}: {value}")
     if len(shown) < len(comparison.request.pairs) and not comparison.ranking:
         typer.echo(f"{len(comparison.request.pairs) - len(shown)} more pairs: --format json or csv shows them all")
     attempts = [one for one in comparison.reliability if one.k > 1]

@@ -46,13 +46,13 @@ class Reversal:
     text: str
 
 
-def reversals(findings: Sequence[Finding], tasks: Sequence[TaskRow], *, pairing: Pairing) -> tuple[Reversal, ...]:
+def reversals(findings: Sequence[Finding], tasks: Sequence[TaskRow]) -> tuple[Reversal, ...]:
     """Claimed findings of tasks, each looked at in every task class and in both halves of the time."""
     found: list[Reversal] = []
     for finding in findings:
         rates = finding.metric == "cost_usd_per_success"
         if finding.verdict in CLAIMED and finding.metric in TASK_MEASURES and not rates and not finding.stratum:
-            found += _parts(finding, tasks, pairing)
+            found += _parts(finding, tasks)
     return tuple(found)
 
 
@@ -72,13 +72,15 @@ def reversed_strata(findings: Sequence[Finding]) -> tuple[Reversal, ...]:
     return tuple(found)
 
 
-def _parts(finding: Finding, tasks: Sequence[TaskRow], pairing: Pairing) -> Iterator[Reversal]:
+def _parts(finding: Finding, tasks: Sequence[TaskRow]) -> Iterator[Reversal]:
     rows = [row for row in tasks if row.swarm_id in (finding.a, finding.b)]
     side = shown_side(finding)
     a, b = (samples.task_sample(finding.metric, name, rows) for name in (finding.a, finding.b))
     if finding.unit == "USD":
         a, b = a.reported[0], b.reported[0]
     parts: list[tuple[str, Keys]] = [*_classes(rows).items(), *_halves(rows).items()]
+    # The same tasks in the parts as in the whole: else a half of the time would compare one mix with another.
+    pairing: Pairing = "always" if finding.paired else "never"
     for part, keys in parts:
         pair = align(_only(a, keys), _only(b, keys), pairing=pairing)
         if min(len(pair.a), len(pair.b)) < UNITS_MIN:

@@ -130,6 +130,7 @@ def with_sides(sql: str, sides: Sequence[Side], *, key: str = "") -> tuple[str, 
 
     `key`: adds a column `value` with the text of that key to every row.
     """
+    shared = _shared(sides)
     bound: dict[str, Any] = {f"side{n}": side.name for n, side in enumerate(sides)}
     extra = f", {key_sql(key, '{key:String}')} AS value" if key else ""
     if "{key:String}" in extra:
@@ -137,6 +138,8 @@ def with_sides(sql: str, sides: Sequence[Side], *, key: str = "") -> tuple[str, 
 
     def rows(match: re.Match[str]) -> str:
         view = match[1]
+        if shared and not key and view != "v_swarms":
+            return _together(view, shared, bound)
         parts = [_NOTHING.format(view=view, extra=extra)]
         for n, side in enumerate(sides):
             if view == "v_metrics" and not all(condition.of_metrics for condition in side.conditions):
@@ -149,6 +152,25 @@ def with_sides(sql: str, sides: Sequence[Side], *, key: str = "") -> tuple[str, 
         return "FROM\n(\n    " + "\n    UNION ALL\n    ".join(parts[1:] or parts) + "\n)"
 
     return _VIEWS.sub(rows, sql), bound
+
+
+def _shared(sides: Sequence[Side]) -> Side | None:
+    """What all sides have in common beside being one swarm each under its own name; None when they are not that."""
+    rests = {(side.conditions[1:], side.time) for side in sides}
+    if len(rests) != 1 or any(side.conditions[:1] != (Condition("swarm_id", (side.name,)),) for side in sides):
+        return None
+    ((conditions, time),) = rests
+    return Side("", conditions, time)
+
+
+def _together(view: str, shared: Side, bound: dict[str, Any]) -> str:
+    """One scan for all swarms instead of one for each."""
+    metrics = view == "v_metrics"
+    condition, parameters = condition_sql(shared, 0, metrics=metrics)
+    bound.update(parameters)
+    known = not metrics or all(one.of_metrics for one in shared.conditions)
+    where = f"v.swarm_id IN {{swarms:Array(String)}} AND {condition}" if known else "0"
+    return f"FROM\n(\n    SELECT * FROM {view} AS v WHERE {where}\n)"
 
 
 def stratified_sides(sides: Sequence[Side], key: str, strata: Sequence[str]) -> dict[str, tuple[Side, str, str]]:
