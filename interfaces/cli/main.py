@@ -46,7 +46,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("interfaces.cli.report", "Generate, list and show reports."),
     "alerts": ("interfaces.cli.alerts", "See, acknowledge and silence alerts; check rules; run the alerter."),
     "backtest": ("interfaces.cli.backtest", "Try the stream's scores and alert rules on the past."),
-    "compare": ("interfaces.cli.compare", "Compare swarms with effect sizes and intervals."),
+    "compare": ("interfaces.cli.compare", "Compare swarms, runs, models ... with effect sizes and intervals."),
+    "gate": ("interfaces.cli.gate", "Fail a build when a candidate is shown to be worse; 0 pass, 1 worse, 2 unclear."),
 }
 _RUNNING = "murmur.running_a_command"  # context key: set once a command is chosen
 _GLOBAL_FLAGS = frozenset(
