@@ -1,4 +1,4 @@
-"""Real benchmark results the whole way: import, broker, worker, ClickHouse, compare. The findings come out as stated."""
+"""Real benchmark results the whole way: import, broker, worker, ClickHouse, compare."""
 
 from __future__ import annotations
 
