@@ -13,6 +13,7 @@ from typing import Final
 from reports.queries.analysis import DurationRow
 
 SLOW_RATIO: Final = 1.5  # of the typical duration; below it is ordinary spread
+LIKES_MIN: Final = 2  # one other alone is not what is typical
 LIKE: Final = {"phase": "phase", "task": "agent", "tool_call": "tool", "model_call": "model", "message": "receiver"}
 
 
@@ -46,7 +47,7 @@ def _slow(rows: Sequence[DurationRow]) -> list[Bottleneck]:
     found = []
     for row in rows:
         others = [other.p50_ms for other in rows if other is not row and other.p50_ms is not None]
-        if not others or row.p50_ms is None or row.sum_ms is None:
+        if len(others) < LIKES_MIN or row.p50_ms is None or row.sum_ms is None:
             continue
         typical = median(others)
         if typical <= 0 or row.p50_ms <= SLOW_RATIO * typical:

@@ -73,7 +73,7 @@ def _correlation(side: str, x: str, y: str, xs: Sequence[float | None], ys: Sequ
     if a.std() == 0 or b.std() == 0:
         flat = x if a.std() == 0 else y
         return Correlation(side, x, y, n, None, None, None, None, why=f"{flat} is the same in every task")
-    rho = float(np.clip(np.corrcoef(a, b)[0, 1], -1, 1))
+    rho = float(np.clip(round(np.corrcoef(a, b)[0, 1], 12), -1, 1))  # without the rounding of a perfect one
     low, high = _interval(rho, n)
     return Correlation(side, x, y, n, rho, low, high, _p_value(rho, n))
 
