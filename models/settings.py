@@ -100,7 +100,7 @@ def _absolute(path: Path | None) -> Path | None:
     return path and path.expanduser().absolute()
 
 
-AnomalyMode = Literal["auto", "full", "lean"]
+AnomalyMode = Literal["auto", "full", "lean", "zscore", "iqr"]
 File = Annotated[Path | None, AfterValidator(_absolute)]
 
 
@@ -202,7 +202,11 @@ class Settings(BaseSettings):
         0.999, description="Calibrated score from which a closed window becomes an anomaly record."
     )
     anomaly_mode: AnomalyMode = Field(
-        "auto", description="Scorer of a new series: full, lean, or auto (full for the first 2,000 of a partition)."
+        "auto",
+        description="Scorer of a new series: full, lean, auto (full for the first 2,000 of a partition), zscore, iqr.",
+    )
+    anomaly_sensitivity: Annotated[float, Field(ge=0, le=100)] = Field(
+        0.0, description="Standard deviations of zscore (0: 2.0), interquartile ranges of iqr (0: 1.5)."
     )
     alert_rules_file: File = Field(None, description="Alert rules to use instead of the built-in ones (YAML).")
     alert_channels: Annotated[str, AfterValidator(_check_channels)] = Field(

@@ -28,6 +28,7 @@ class FoldConfig:
     series_idle_ms: int
     anomaly_score_min: float
     anomaly_mode: AnomalyMode
+    anomaly_sensitivity: float
     prices: PriceBook
 
     @classmethod
@@ -42,6 +43,7 @@ class FoldConfig:
             series_idle_ms=settings.series_idle_ms,
             anomaly_score_min=settings.anomaly_score_min,
             anomaly_mode=settings.anomaly_mode,
+            anomaly_sensitivity=settings.anomaly_sensitivity,
             prices=PriceBook.load(settings.prices_file),
         )
 
