@@ -19,7 +19,7 @@ from reports.compare.finding import Finding
 from reports.compare.measures import measure_of
 from reports.compare.statistics import Prepared, estimated, prepare
 from reports.compare.verdict import conclude
-from reports.queries.analysis import RunRow
+from reports.queries.analysis import RunOutcomeRow
 
 METRICS: Final = ("task_success", "task_duration", "cost_usd")
 VALUES_MAX: Final = 20  # of one setting: with more it is a number or a name of the run, not a choice
@@ -37,7 +37,7 @@ class Impact:
     finding: Finding
 
 
-def impacts(runs: Sequence[RunRow], metrics: Sequence[str] = METRICS) -> tuple[Impact, ...]:
+def impacts(runs: Sequence[RunOutcomeRow], metrics: Sequence[str] = METRICS) -> tuple[Impact, ...]:
     """Every value of every setting that at least two runs have and two have not; the most explaining first."""
     settings = _settings(runs)
     same = _same(settings)
@@ -57,7 +57,7 @@ def impacts(runs: Sequence[RunRow], metrics: Sequence[str] = METRICS) -> tuple[I
     return tuple(sorted(found, key=lambda one: (-(one.explained_ratio or 0.0), one.setting, one.value, one.metric)))
 
 
-def _settings(runs: Sequence[RunRow]) -> dict[str, tuple[str, ...]]:
+def _settings(runs: Sequence[RunOutcomeRow]) -> dict[str, tuple[str, ...]]:
     """Setting -> its value in each run ('' = not set), where it differs between runs."""
     keys = sorted({key for run in runs for key in run.configuration})
     columns = {key: tuple(run.configuration.get(key, "") for run in runs) for key in keys}
@@ -71,7 +71,7 @@ def _tried(column: Sequence[str]) -> list[str]:
 
 
 def _sides(
-    runs: Sequence[RunRow], column: Sequence[str], setting: str, value: str, metric: str
+    runs: Sequence[RunOutcomeRow], column: Sequence[str], setting: str, value: str, metric: str
 ) -> tuple[Sample, Sample]:
     def sample(name: str, *, having: bool) -> Sample:
         chosen = {
@@ -85,7 +85,7 @@ def _sides(
     return sample(f"{setting}={shown}", having=True), sample(f"{setting} other than {shown}", having=False)
 
 
-def _provenances(runs: Sequence[RunRow], metric: str) -> set[str]:
+def _provenances(runs: Sequence[RunOutcomeRow], metric: str) -> set[str]:
     return {p for run in runs for p in (run.cost_provenances if metric == "cost_usd" else run.provenances) if p}
 
 
@@ -95,7 +95,7 @@ def _same(settings: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     return {key: tuple(o for o, other in shapes.items() if o != key and other == shapes[key]) for key in shapes}
 
 
-def _explained(runs: Sequence[RunRow], column: Sequence[str], metric: str) -> float | None:
+def _explained(runs: Sequence[RunOutcomeRow], column: Sequence[str], metric: str) -> float | None:
     """Epsilon squared, the share of variance without what chance alone would show; of logarithms but for success."""
     pairs = [(getattr(r, metric), v) for r, v in zip(runs, column, strict=True)]
     known = [(float(y), v) for y, v in pairs if y is not None and (metric == "task_success" or y > 0)]

@@ -83,7 +83,7 @@ class SpanRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RunRow:
+class RunOutcomeRow:
     """One run that declared its settings, and the means of its tasks."""
 
     side: str
@@ -125,9 +125,9 @@ class AnalysisReader:
         """One row a task, as for a comparison."""
         return self._ask("tasks", TaskRow)
 
-    def runs(self) -> Result[RunRow]:
+    def runs(self) -> Result[RunOutcomeRow]:
         """Runs with settings and tasks."""
-        return self._ask("run_outcomes", RunRow)
+        return self._ask("run_outcomes", RunOutcomeRow)
 
     def _ask(self, name: str, make: Callable[..., T], *, key: str = "", **parameters: Any) -> Result[T]:
         names = [side.name for side in self._sides]

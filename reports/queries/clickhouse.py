@@ -95,15 +95,15 @@ class ClickHouseReader:
     def configurations(self, swarm_ids: Sequence[str]) -> Result[ConfigurationRow]:
         return self._ask("configurations", ConfigurationRow, swarms=swarm_ids)
 
+    def _ask(self, name: str, make: Callable[..., T], **parameters: Any) -> Result[T]:
+        return self._run(name, sqltext.load(name), make, parameters)
+
     def ask(
         self, name: str, sql: str, make: Callable[..., T], time: TimeRange | None, parameters: Mapping[str, Any]
     ) -> Result[T]:
         """Any SQL with its parameters; each row becomes what `make` makes of its values."""
         bounds = {} if time is None else _bounds(time)
         return self._run(name, sql, make, {**parameters, **bounds})
-
-    def _ask(self, name: str, make: Callable[..., T], **parameters: Any) -> Result[T]:
-        return self._run(name, sqltext.load(name), make, parameters)
 
     def _run(self, name: str, sql: str, make: Callable[..., T], parameters: Mapping[str, Any]) -> Result[T]:
         bound = {key: list(v) if isinstance(v, (list, tuple)) else v for key, v in parameters.items()}

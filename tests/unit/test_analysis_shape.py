@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reports.analysis.correlation import correlations
 from reports.analysis.impact import impacts
 from reports.analysis.run_shape import covered, critical_path, run_shapes
-from reports.queries.analysis import RunRow, SpanRow
+from reports.queries.analysis import RunOutcomeRow, SpanRow
 from reports.queries.port import TaskRow
 
 
@@ -122,8 +122,8 @@ def test_uncorrelated_measures_are_shown_to_correlate_in_less_than_a_twentieth_o
     assert false / 400 <= 0.05 + 2 * 0.011  # two standard errors
 
 
-def run(i: int, duration: float, **configuration: str) -> RunRow:
-    return RunRow("s", f"r{i}", 5, duration, None, None, configuration, ("measured",), ())
+def run(i: int, duration: float, **configuration: str) -> RunOutcomeRow:
+    return RunOutcomeRow("s", f"r{i}", 5, duration, None, None, configuration, ("measured",), ())
 
 
 def test_the_setting_that_makes_the_difference_comes_first_with_its_size() -> None:
