@@ -32,7 +32,7 @@ class ReportConfig(BaseModel):
 
     swarms: Annotated[tuple[str, ...], Field(min_length=1, max_length=SWARMS_MAX), AfterValidator(_distinct)]
     kind: Kind = Field(
-        "comparison",
+        default="comparison",
         description="executive: the short one; comparison: what differs; technical: everything; trend: one swarm over "
         "periods; final: one swarm's finished run.",
     )
