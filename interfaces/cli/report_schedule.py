@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from reports.schedule_store import Occurrence
 
 COLUMNS = ["name", "kind", "period", "at", "channels", "next_at", "last_period", "last_status", "last_problem"]
-app = typer.Typer(no_args_is_help=True, help="Make reports after every period and send them.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Make reports after every period and send them.",
+    epilog=examples("murmur report schedule list", "murmur report schedule run --once"),
+)
 
 
 @app.callback()

@@ -74,4 +74,4 @@ def test_a_test_message_reaches_the_console(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_status_without_an_alerter_says_how_to_start_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run("alerts", "status", "--home", str(tmp_path)) == 1
-    assert "start one with `murmur alerts run`" in capsys.readouterr().err
+    assert "`murmur up` starts one, or `murmur alerts run`" in capsys.readouterr().err

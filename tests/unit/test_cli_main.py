@@ -16,7 +16,7 @@ from interfaces.cli import main as cli
 from interfaces.cli.main import COMMANDS
 from tests.support.stacks import ROOT, environment, murmur
 
-HELP_WITHIN_S = 0.3  # the budget of architecture.md for `murmur --help`
+HELP_RATIO_MAX = 1.5  # to the import of what draws the help; 1.0 measured, 0.23 s of 0.3 allowed on a quiet machine
 ATTEMPTS = 5  # the best of a few: a busy test machine must not decide
 HEAVY = ("faust", "chdb", "pandas", "river", "pyarrow", "aiokafka", "altair", "numpy", "pydantic", "psutil")
 
@@ -33,15 +33,20 @@ def test_help_imports_none_of_the_heavy_libraries(tmp_path: Path) -> None:
     assert all(name in done.stdout for name in COMMANDS)
 
 
-def test_help_answers_within_its_budget(tmp_path: Path) -> None:
-    """In seconds of the processor: what it takes when nobody else uses the machine."""
-    took_s: list[float] = []
-    for _ in range(ATTEMPTS):
+def test_help_costs_hardly_more_than_what_draws_it(tmp_path: Path) -> None:
+    """In seconds of the processor, in turns: both are slow on a busy machine."""
+
+    def took_s(argv: list[str]) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert murmur("--help", home=tmp_path).returncode == 0
+        subprocess.run(argv, env=environment(tmp_path), capture_output=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        took_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(took_s) < HELP_WITHIN_S, took_s
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    ours, peers = [], []
+    for _ in range(ATTEMPTS):
+        ours.append(took_s([sys.executable, "-m", "interfaces.cli.main", "--help"]))
+        peers.append(took_s([sys.executable, "-c", "import typer.rich_utils"]))
+    assert min(ours) < HELP_RATIO_MAX * min(peers), (ours, peers)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
