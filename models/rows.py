@@ -144,6 +144,7 @@ ANOMALIES: Final = pa.schema(
         ("evidence_to_offset", pa.uint64()),
         ("fold_version", pa.uint16()),
         ("ver", pa.uint64()),
+        ("evidence", _tags),  # what a named detector found, in words and numbers; a series' score has none
     ]
 )
 

@@ -100,6 +100,20 @@ def _absolute(path: Path | None) -> Path | None:
     return path and path.expanduser().absolute()
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (name.strip() for name in text.split(","))))
+
+
+def _check_detectors(text: str) -> str:
+    from models.detect.catalogue import NAMES  # here: a client that only publishes needs none of it
+
+    for name in _names(text):
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, n=1)
+            raise ValueError(f"{name!r} is not a detector" + (f"; did you mean {near[0]}?" if near else ""))
+    return text
+
+
 AnomalyMode = Literal["auto", "full", "lean"]
 File = Annotated[Path | None, AfterValidator(_absolute)]
 
@@ -204,6 +218,9 @@ class Settings(BaseSettings):
     anomaly_mode: AnomalyMode = Field(
         "auto", description="Scorer of a new series: full, lean, or auto (full for the first 2,000 of a partition)."
     )
+    detectors_off: Annotated[str, AfterValidator(_check_detectors)] = Field(
+        "", description="Named detectors to leave out, with commas between them (`murmur detect list`)."
+    )
     alert_rules_file: File = Field(None, description="Alert rules to use instead of the built-in ones (YAML).")
     alert_channels: Annotated[str, AfterValidator(_check_channels)] = Field(
         "console", description="Where alerts are told, and from which severity on: `console,slack:high,email:critical`."
@@ -279,6 +296,11 @@ class Settings(BaseSettings):
     def alert_routes(self) -> tuple[tuple[str, str], ...]:
         """((channel, severity from which on it is told), ...)."""
         return parse_channels(self.alert_channels)
+
+    @property
+    def detectors_off_names(self) -> tuple[str, ...]:
+        """The detectors to leave out, in the order of their names."""
+        return tuple(sorted(set(_names(self.detectors_off))))
 
     @property
     def window_specs(self) -> tuple[tuple[int, int], ...]:

@@ -19,12 +19,15 @@ import pyarrow as pa
 from models.codecs.records import DecodeError, ProducerStamp, RawRecord
 from models.codecs.structs import Label
 from models.dedup import IdMemory, ProducerMemory, Seen
+from models.detect.bank import ActivityDetectors
+from models.detect.finding import Finding
 from models.metrics import BUILT_IN
 from models.rows import ANOMALIES
 from models.windows.assign import WindowSpec
 from models.windows.operator import EventColumns, WindowOperator, WindowRows
 from models.windows.watermark import NOT_YET, watermarks
 from streams.accepted import AcceptedEvents
+from streams.findings import finding_rows
 from streams.fold_config import FoldConfig
 from streams.interning import DictionaryIds, Interner, Series
 from streams.metric_rows import StoredEvents
@@ -81,6 +84,7 @@ class PartitionFold:
         self.next_offset = 0
         self.watermark_ms = NOT_YET
         self.ids = IdMemory(config.dedup_ids_max)
+        self.detectors = ActivityDetectors(off=config.detectors_off)
         self._source = source
         self._producers = ProducerMemory()
         self._series: Interner[Series] = Interner()
@@ -121,6 +125,13 @@ class PartitionFold:
             self.outputs.add("dead_letters", dead_letter_rows(errors, records, self.origin))
             self.counters.dead_letters += len(errors)
 
+    def report(self, findings: Sequence[Finding]) -> None:
+        """Puts out what named detectors found, without waiting for the next flush."""
+        if findings:
+            self.outputs.add("anomalies", finding_rows(findings, self.origin))
+            self.outputs.urgent = True
+            self.counters.anomalies += len(findings)
+
     def take_outputs(self, *, open_windows: bool = True) -> Outputs:
         """Everything to write so that the sinks stand at `next_offset`: rows made, and open windows that changed.
 
@@ -144,6 +155,7 @@ class PartitionFold:
                 "scorers": self._scorers.state(),
                 "producers": self._producers.state(),
                 "ids": self.ids.state(),
+                "detectors": self.detectors.state(),
             }
         )
 
@@ -160,6 +172,7 @@ class PartitionFold:
         self._scorers.restore(data["scorers"])
         self._producers.restore(data["producers"])
         self.ids.restore(data["ids"])
+        self.detectors.restore(data["detectors"])
 
     def sizes(self) -> dict[str, int]:
         """How much each container of the state holds."""

@@ -1,0 +1,26 @@
+"""The catalogue of named detectors: what each finds, reads, allows, and cannot see.
+
+In: nothing. Out: `SPECS`, `spec_of`. Never: a limit that is not the one the detector uses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from models.detect.bank import ACTIVITY_DETECTORS
+from models.detect.finding import DetectorSpec
+
+SPECS: Final[tuple[DetectorSpec, ...]] = tuple(kind.spec for kind in ACTIVITY_DETECTORS)
+NAMES: Final = tuple(spec.name for spec in SPECS)
+
+
+# Part of the fold's fingerprint: a version or a limit that changes, changes what is found.
+DETECTORS_FINGERPRINT: Final = hashlib.blake2b(
+    repr([(spec.name, spec.version, [limit[:3] for limit in spec.limits]) for spec in SPECS]).encode(), digest_size=8
+).hexdigest()
+
+
+def spec_of(name: str) -> DetectorSpec | None:
+    """The detector of this name, or None."""
+    return next((spec for spec in SPECS if spec.name == name), None)
