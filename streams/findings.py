@@ -31,7 +31,7 @@ def finding_rows(findings: Sequence[Finding], origin: Origin) -> pa.Table | None
 
 def _row(finding: Finding, origin: Origin) -> dict[str, Any]:
     place = finding.place
-    span_ms = min(max(place.at_ms - finding.since_ms, 0), SPAN_MS_MAX)
+    span_ms = min(max(place.at_ms - finding.began[0], 0), SPAN_MS_MAX)
     identity = (
         origin.log_id,
         origin.topic,
@@ -66,7 +66,7 @@ def _row(finding: Finding, origin: Origin) -> dict[str, Any]:
         "log_id": origin.log_id,
         "topic": origin.topic,
         "partition": origin.partition,
-        "evidence_from_offset": min(finding.from_offset, place.offset),
+        "evidence_from_offset": min(finding.began[1], place.offset),
         "evidence_to_offset": place.offset,
         "fold_version": origin.fold_version,
         "ver": int(origin.versions(np.array([place.offset]))[0]),

@@ -9,10 +9,17 @@ from collections.abc import Collection, Iterable
 from typing import Any, Final, Protocol
 
 from models.codecs.structs import ActivityRecord
+from models.detect.agent_state import AgentStateDetector
+from models.detect.cost_spike import CostSpikeDetector
+from models.detect.error_spike import ErrorSpikeDetector
 from models.detect.fan_out import FanOutDetector
 from models.detect.finding import DetectorSpec, Finding, Place
+from models.detect.latency_shift import LatencyShiftDetector
 from models.detect.loop import LoopDetector
+from models.detect.ping_pong import PingPongDetector
+from models.detect.token_burn import TokenBurnDetector
 from models.detect.unpriced import UnpricedDetector
+from models.detect.wait_cycle import WaitCycleDetector
 
 
 class ActivityDetector(Protocol):
@@ -37,6 +44,13 @@ ACTIVITY_DETECTORS: Final[tuple[type[ActivityDetector], ...]] = (
     LoopDetector,
     FanOutDetector,
     UnpricedDetector,
+    ErrorSpikeDetector,
+    CostSpikeDetector,
+    LatencyShiftDetector,
+    PingPongDetector,
+    WaitCycleDetector,
+    TokenBurnDetector,
+    AgentStateDetector,
 )
 
 

@@ -107,14 +107,17 @@ class FanOutDetector:
             swarm.told[metric] = value
             severity: Severity = "critical" if value > 4 * limit else "high"
             yield Finding(
-                SPEC.name,
-                activity.swarm_id,
-                "",
-                *(metric, unit),
-                *(since[0], since[1], place),
-                *(float(value), 0.0, float(limit)),
-                severity,
-                reason,
+                detector=SPEC.name,
+                swarm_id=activity.swarm_id,
+                agent_id="",
+                metric=metric,
+                unit=unit,
+                began=(since[0], since[1]),
+                place=place,
+                value=float(value),
+                high=float(limit),
+                severity=severity,
+                reason=reason,
                 subject=metric,
                 evidence={
                     "newest_agent": short(activity.agent_id),

@@ -26,19 +26,18 @@ class Place(NamedTuple):
     idx: int = 0  # position of the event in its record; -1: the record as a whole
 
 
-class Finding(Struct, frozen=True, gc=False):
-    """One thing found. `since` and `place` span the evidence; `subject` tells findings of one agent apart."""
+class Finding(Struct, frozen=True, gc=False, kw_only=True):
+    """One thing found. `began` and `place` span the evidence; `subject` tells findings of one agent apart."""
 
     detector: str
     swarm_id: str
     agent_id: str
     metric: str  # what was counted or measured
     unit: str
-    since_ms: int
-    from_offset: int
-    place: Place
+    began: tuple[int, int]  # event time and offset of the first evidence
+    place: Place  # of the last
     value: float
-    low: float  # the range that would have been no finding
+    low: float = 0.0  # the range that would have been no finding
     high: float
     severity: Severity
     reason: str

@@ -21,6 +21,7 @@ ROUNDS_MIN: Final = {1: 5, 2: 4, 3: 4}  # calls of a circle -> times round
 ERRORS_MIN: Final = 5
 ESCALATION: Final = 4
 POLL_GAP_MS: Final = 60_000
+REACTION_MS: Final = 500
 AGENTS_MAX: Final = 20_000  # of a partition, 300 bytes each
 TOOLS_MAX: Final = 16  # of one agent whose errors are counted
 # A person's answer, or a call that never ran, is no fault of the agent.
@@ -38,8 +39,21 @@ SPEC: Final = DetectorSpec(
         Limit(
             "rounds of two or three calls", ROUNDS_MIN[2], "times", "edit and test in turn have new inputs each time"
         ),
-        Limit("errors in a row", ERRORS_MIN, "errors", "of one tool and one class, without a success of that tool"),
-        Limit("polling", POLL_GAP_MS, "ms", "calls this far apart wait for something and cost little"),
+        Limit(
+            "errors in a row",
+            ERRORS_MIN,
+            "errors",
+            "of one tool and class without a success; calls side by side are one",
+        ),
+        Limit(
+            "polling",
+            POLL_GAP_MS,
+            "ms",
+            "calls or errors this far apart, on average, wait for something or for a person",
+        ),
+        Limit(
+            "reaction", REACTION_MS, "ms", "no model answers sooner: an error that follows faster is the same attempt"
+        ),
         Limit("high severity", ESCALATION, "times the limit", "who has not stopped by then will not stop alone"),
     ),
     delay="with the call that reaches the limit",
@@ -52,7 +66,8 @@ class _Agent(Struct, array_like=True, gc=False):
     last: list[tuple[str, int, int]] = field(default_factory=list)  # newest 4 calls: digest, event time, offset
     runs: list[int] = field(default_factory=lambda: [0, 0, 0])  # calls in a row that equal the one 1, 2, 3 before
     starts: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)] * 3)  # event time, offset of their first
-    errors: dict[str, tuple[str, int, int, int]] = field(default_factory=dict)  # tool: class, count, since, offset
+    # tool -> class, count, event time and offset of the first, when the next attempt can begin
+    errors: dict[str, tuple[str, int, int, int, int]] = field(default_factory=dict)
 
 
 class LoopDetector:
@@ -95,14 +110,17 @@ class LoopDetector:
             return
         what = activity.tool if period == 1 else f"a circle of {period} calls with {activity.tool}"
         yield Finding(
-            SPEC.name,
-            activity.swarm_id,
-            activity.agent_id,
-            *("repeated_calls", "calls"),
-            *(since_ms, from_offset, place),
-            *(float(calls), 0.0, float(period * rounds - 1)),
-            severity,
-            f"{short(what)} was called {calls // period} times in a row with the same input, "
+            detector=SPEC.name,
+            swarm_id=activity.swarm_id,
+            agent_id=activity.agent_id,
+            metric="repeated_calls",
+            unit="calls",
+            began=(since_ms, from_offset),
+            place=place,
+            value=float(calls),
+            high=float(period * rounds - 1),
+            severity=severity,
+            reason=f"{short(what)} was called {calls // period} times in a row with the same input, "
             f"in {(place.at_ms - since_ms) / 1000:.1f} s; {rounds - 1} are usual at most",
             subject=f"call {digest}",
             evidence={"tool": short(activity.tool), "input_hash": short(activity.input_hash), "period": str(period)},
@@ -115,23 +133,32 @@ class LoopDetector:
             return
         if activity.status != "failed" or activity.error_type in NO_FAULT:
             return
-        error, count, since_ms, from_offset = agent.errors.pop(tool, ("", 0, 0, 0))
+        error, count, since_ms, from_offset, last_ms = agent.errors.pop(tool, ("", 0, 0, 0, 0))
         if error != activity.error_type:
-            error, count, since_ms, from_offset = activity.error_type, 0, place.at_ms, place.offset
-        agent.errors[tool] = (error, count + 1, since_ms, from_offset)
+            error, count, since_ms, from_offset, last_ms = activity.error_type, 0, place.at_ms, place.offset, 0
+        # Calls side by side are one attempt: none of them knew of the other's failure.
+        attempt = activity.started_at >= last_ms
+        if attempt:
+            count, last_ms = count + 1, place.at_ms + REACTION_MS
+        agent.errors[tool] = (error, count, since_ms, from_offset, last_ms)
         if len(agent.errors) > TOOLS_MAX:
             del agent.errors[next(iter(agent.errors))]
-        if count + 1 not in (ERRORS_MIN, ERRORS_MIN * ESCALATION):
+        if not attempt or count not in (ERRORS_MIN, ERRORS_MIN * ESCALATION):
+            return
+        if place.at_ms - since_ms > POLL_GAP_MS * count:
             return
         yield Finding(
-            SPEC.name,
-            activity.swarm_id,
-            activity.agent_id,
-            *("repeated_errors", "errors"),
-            *(since_ms, from_offset, place),
-            *(float(count + 1), 0.0, float(ERRORS_MIN - 1)),
-            "medium" if count + 1 == ERRORS_MIN else "high",
-            f"{short(tool)} failed {count + 1} times in a row with {short(error) or 'an error without a class'}, "
+            detector=SPEC.name,
+            swarm_id=activity.swarm_id,
+            agent_id=activity.agent_id,
+            metric="repeated_errors",
+            unit="errors",
+            began=(since_ms, from_offset),
+            place=place,
+            value=float(count),
+            high=float(ERRORS_MIN - 1),
+            severity="medium" if count == ERRORS_MIN else "high",
+            reason=f"{short(tool)} failed {count} times in a row with {short(error) or 'an unnamed error'}, "
             f"in {(place.at_ms - since_ms) / 1000:.1f} s",
             subject=f"error {tool}",
             evidence={"tool": short(tool), "error_type": short(error)},

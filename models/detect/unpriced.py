@@ -77,14 +77,18 @@ class UnpricedDetector:
         model.told_ms = place.at_ms
         name = short(activity.model) or "(no name)"
         yield Finding(
-            SPEC.name,
-            activity.swarm_id,
-            activity.agent_id,
-            *("unpriced_calls", "calls"),
-            *(model.since_ms, model.from_offset, place),
-            *(float(model.calls), 0.0, 0.0),
-            "medium",
-            f"{model.calls} calls of model {name} with {model.tokens} tokens have no price: add it to the price book",
+            detector=SPEC.name,
+            swarm_id=activity.swarm_id,
+            agent_id=activity.agent_id,
+            metric="unpriced_calls",
+            unit="calls",
+            began=(model.since_ms, model.from_offset),
+            place=place,
+            value=float(model.calls),
+            high=0.0,
+            severity="medium",
+            reason=f"{model.calls} calls of model {name} with {model.tokens} tokens have no price: "
+            "add it to the price book",
             subject=activity.model,
             evidence={"model": name, "calls": str(model.calls), "tokens": str(model.tokens)},
         )

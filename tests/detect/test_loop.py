@@ -54,7 +54,7 @@ def test_calls_without_an_input_hash_are_never_the_same() -> None:
 
 def _failures(count: int, **fields: object) -> list[Event]:
     failed = {"tool": "Edit", "status": "failed", "error_type": "invalid_input", **fields}
-    return [activity(i, input_hash=f"{i}", **failed) for i in range(count)]
+    return [activity(i, input_hash=f"{i}", lasted=0.4, **failed) for i in range(count)]
 
 
 def test_the_same_error_five_times_in_a_row_is_a_loop() -> None:
@@ -67,6 +67,12 @@ def test_the_same_error_five_times_in_a_row_is_a_loop() -> None:
 def test_a_success_between_two_errors_begins_anew() -> None:
     mixed = [activity(i, tool="T", status="completed" if i % 5 == 4 else "failed", error_type="") for i in range(50)]
     assert found_by(mixed) == []
+
+
+def test_errors_side_by_side_are_one_attempt_and_errors_far_apart_are_a_persons() -> None:
+    assert found_by([event | {"started_at": event["started_at"] - 20_000} for event in _failures(20)]) == []
+    failed = {"tool": "ExitPlanMode", "status": "failed", "error_type": "tool_error"}
+    assert found_by([activity(i * 300, **failed) for i in range(20)]) == []
 
 
 def test_what_a_person_refused_is_no_error_of_the_agent() -> None:

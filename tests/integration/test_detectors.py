@@ -28,8 +28,14 @@ def _events(now_ms: int) -> list[dict[str, Any]]:
     def event(number: int, **fields: Any) -> dict[str, Any]:
         at = now_ms - 60_000 + number * 100
         return {
-            **{"id": f"e{number}", "swarm_id": "s1", "agent_id": "a0", "kind": "tool_call", "status": "completed"},
-            **{"started_at": at - 50, "ended_at": at, "duration_ms": 50.0},
+            "id": f"e{number}",
+            "swarm_id": "s1",
+            "agent_id": "a0",
+            "kind": "tool_call",
+            "status": "completed",
+            "started_at": at - 50,
+            "ended_at": at,
+            "duration_ms": 50.0,
             **fields,
         }
 
