@@ -30,6 +30,7 @@ from streams.accepted import AcceptedEvents
 from streams.findings import finding_rows
 from streams.fold_config import FoldConfig
 from streams.interning import DictionaryIds, Interner, Series
+from streams.metric_detectors import MetricDetectors, of_swarm
 from streams.metric_rows import StoredEvents
 from streams.outputs import Counters, Outputs
 from streams.result_rows import (
@@ -85,6 +86,7 @@ class PartitionFold:
         self.watermark_ms = NOT_YET
         self.ids = IdMemory(config.dedup_ids_max)
         self.detectors = ActivityDetectors(off=config.detectors_off)
+        self._watch = MetricDetectors(off=config.detectors_off)
         self._source = source
         self._producers = ProducerMemory()
         self._series: Interner[Series] = Interner()
@@ -110,10 +112,12 @@ class PartitionFold:
         if not records:
             return 0
         chunk = self._source.decode(records)
-        fresh = self._fresh(chunk.producers)
+        gaps: list[tuple[int, Finding]] = []
+        fresh = self._fresh(chunk.producers, records, gaps)
         offsets, appended_ms = record_columns(records)
         events = self._source.accept(chunk, records, appended_ms, self, fresh)
         self.dead_letter([e for e in chunk.errors if fresh[e.record]], records)
+        self.report([of_swarm(gap, record, events) for record, gap in gaps])
         self._fold_events(events, offsets, appended_ms)
         self.counters.records += len(records)
         self.next_offset = records[-1].offset + 1
@@ -156,6 +160,7 @@ class PartitionFold:
                 "producers": self._producers.state(),
                 "ids": self.ids.state(),
                 "detectors": self.detectors.state(),
+                "watch": self._watch.state(),
             }
         )
 
@@ -173,6 +178,7 @@ class PartitionFold:
         self._producers.restore(data["producers"])
         self.ids.restore(data["ids"])
         self.detectors.restore(data["detectors"])
+        self._watch.restore(data["watch"])
 
     def sizes(self) -> dict[str, int]:
         """How much each container of the state holds."""
@@ -187,8 +193,13 @@ class PartitionFold:
             "rows_waiting": self.outputs.rows,
         }
 
-    def _fresh(self, producers: Sequence[ProducerStamp | None]) -> npt.NDArray[np.bool_]:
-        """Which records are not repetitions of a producer."""
+    def _fresh(
+        self,
+        producers: Sequence[ProducerStamp | None],
+        records: Sequence[RawRecord],
+        gaps: list[tuple[int, Finding]],
+    ) -> npt.NDArray[np.bool_]:
+        """Which records are not repetitions of a producer; appends what their numbers show to `gaps`."""
         fresh = np.ones(len(producers), dtype=bool)
         for i, stamp in enumerate(producers):
             if stamp is None:
@@ -199,6 +210,8 @@ class PartitionFold:
                 self.counters.duplicate_records += 1
             elif seen is Seen.TOO_OLD:
                 self.counters.unverifiable_records += 1
+            elif (gap := self._watch.stamp(stamp, records[i])) is not None:
+                gaps.append((i, gap))
         return fresh
 
     def _fold_events(
@@ -224,6 +237,7 @@ class PartitionFold:
             self.counters.late_events += int(self._operators[0].is_late(columns).sum())
             self.counters.events += len(events)
         self.watermark_ms = int(marks[-1])
+        self.report(self._watch.events(events, marks, offsets, appended_ms))
         for i, operator in enumerate(self._operators):
             rows = operator.close(self.watermark_ms, int(offsets[-1]) + 1)
             if rows is not None:
@@ -257,6 +271,7 @@ class PartitionFold:
             )
             self.outputs.add("anomalies", pa.Table.from_pylist(anomalies, schema=ANOMALIES) if anomalies else None)
             self.counters.anomalies += len(anomalies)
+            self.report(self._watch.windows(rows, offsets[by], appended_ms[by], self._series, self._units))
 
     def _put_open_windows(self) -> None:
         swarm_groups = self._swarm_groups()

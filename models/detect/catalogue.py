@@ -8,10 +8,16 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
+from models.detect import heartbeat, memory_leak, telemetry_gap
 from models.detect.bank import ACTIVITY_DETECTORS
 from models.detect.finding import DetectorSpec
 
-SPECS: Final[tuple[DetectorSpec, ...]] = tuple(kind.spec for kind in ACTIVITY_DETECTORS)
+SPECS: Final[tuple[DetectorSpec, ...]] = (
+    *(kind.spec for kind in ACTIVITY_DETECTORS),
+    heartbeat.SPEC,
+    telemetry_gap.SPEC,
+    memory_leak.SPEC,
+)
 NAMES: Final = tuple(spec.name for spec in SPECS)
 
 
