@@ -16,7 +16,7 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from models.codecs.structs import ActivityRecord
-from models.detect.finding import DetectorSpec, Finding, Limit, Place, Severity, short
+from models.detect.finding import EVERY_KIND, DetectorSpec, Finding, Limit, Place, Severity, short
 from models.detect.keyed import Keyed
 
 CHECK_MS: Final = 10_000
@@ -78,6 +78,7 @@ class AgentStateDetector:
     """One memory a swarm."""
 
     spec = SPEC
+    kinds = EVERY_KIND
 
     def __init__(self) -> None:
         self._swarms = Keyed(_Swarm, SWARMS_MAX)

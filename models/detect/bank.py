@@ -13,7 +13,7 @@ from models.detect.agent_state import AgentStateDetector
 from models.detect.cost_spike import CostSpikeDetector
 from models.detect.error_spike import ErrorSpikeDetector
 from models.detect.fan_out import FanOutDetector
-from models.detect.finding import DetectorSpec, Finding, Place
+from models.detect.finding import EVERY_KIND, DetectorSpec, Finding, Place
 from models.detect.latency_shift import LatencyShiftDetector
 from models.detect.loop import LoopDetector
 from models.detect.ping_pong import PingPongDetector
@@ -26,6 +26,7 @@ class ActivityDetector(Protocol):
     """What every detector of activities is."""
 
     spec: DetectorSpec
+    kinds: frozenset[str]  # of activities; others are not shown to it
 
     def see(self, activity: ActivityRecord, place: Place, *, ended: bool) -> Iterable[Finding]:
         """Takes one activity; `ended`: it has ended, and was not seen so before. `place.at_ms` is its event time."""
@@ -59,12 +60,13 @@ class ActivityDetectors:
 
     def __init__(self, off: Collection[str] = ()) -> None:
         self._detectors = [made for kind in ACTIVITY_DETECTORS if (made := kind()).spec.name not in off]
+        self._of_kind = {kind: [d.see for d in self._detectors if kind in d.kinds] for kind in EVERY_KIND}
 
     def see(self, activity: ActivityRecord, place: Place, *, ended: bool) -> list[Finding]:
         """What this activity shows, in the order of the detectors."""
         found: list[Finding] = []
-        for detector in self._detectors:
-            found.extend(detector.see(activity, place, ended=ended))
+        for see in self._of_kind[activity.kind]:
+            found.extend(see(activity, place, ended=ended))
         return found
 
     def state(self) -> dict[str, list[Any]]:

@@ -55,6 +55,7 @@ class CostSpikeDetector:
     """One memory a swarm."""
 
     spec = SPEC
+    kinds = frozenset({"model_call"})
 
     def __init__(self) -> None:
         self._swarms = Keyed(_Swarm, SWARMS_MAX)

@@ -63,6 +63,7 @@ class ErrorSpikeDetector:
     """One memory a swarm."""
 
     spec = SPEC
+    kinds = KINDS
 
     def __init__(self) -> None:
         self._swarms = Keyed(_Swarm, SWARMS_MAX)

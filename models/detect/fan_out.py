@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from models.codecs.structs import ActivityRecord
-from models.detect.finding import DetectorSpec, Finding, Limit, Place, Severity, short
+from models.detect.finding import EVERY_KIND, DetectorSpec, Finding, Limit, Place, Severity, short
 from models.detect.keyed import Keyed
 
 DEPTH_MAX: Final = 3
@@ -54,6 +54,7 @@ class FanOutDetector:
     """One memory a swarm."""
 
     spec = SPEC
+    kinds = EVERY_KIND
 
     def __init__(self) -> None:
         self._swarms = Keyed(_Swarm, SWARMS_MAX)

@@ -5,15 +5,18 @@ In: nothing. Out: `Finding`, `DetectorSpec`, `Limit`. Never: a claim without the
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 from msgspec import Struct
+
+from models.events import ActivityKind
 
 Severity = Literal["low", "medium", "high", "critical"]
 
 # A rule has no probability. The score of its record is the lower end of its severity's band in docs/anomalies.md, so
 # that one threshold on the score treats both kinds of anomalies alike.
 SCORE_OF: Final[dict[Severity, float]] = {"low": 0.999, "medium": 0.9999, "high": 0.99999, "critical": 0.999999}
+EVERY_KIND: Final[frozenset[str]] = frozenset(get_args(ActivityKind))
 EVIDENCE_TEXT_MAX: Final = 256  # characters of one evidence value: an identifier's longest
 
 

@@ -58,6 +58,7 @@ class LatencyShiftDetector:
     """One memory a swarm and model."""
 
     spec = SPEC
+    kinds = frozenset({"model_call"})
 
     def __init__(self) -> None:
         self._models = Keyed(_Model, MODELS_MAX)

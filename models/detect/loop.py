@@ -74,6 +74,7 @@ class LoopDetector:
     """One memory an agent."""
 
     spec = SPEC
+    kinds = frozenset({"tool_call", "model_call", "task", "message"})
 
     def __init__(self) -> None:
         self._agents = Keyed(_Agent, AGENTS_MAX)

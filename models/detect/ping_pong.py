@@ -48,6 +48,7 @@ class PingPongDetector:
     """One memory a swarm."""
 
     spec = SPEC
+    kinds = PROGRESS | {"message"}
 
     def __init__(self) -> None:
         self._swarms = Keyed(_Swarm, SWARMS_MAX)

@@ -55,6 +55,7 @@ class TokenBurnDetector:
     """One memory an agent."""
 
     spec = SPEC
+    kinds = PROGRESS | {"model_call", "tool_call"}
 
     def __init__(self) -> None:
         self._agents = Keyed(_Agent, AGENTS_MAX)

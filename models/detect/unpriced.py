@@ -45,6 +45,7 @@ class UnpricedDetector:
     """One memory a swarm and model."""
 
     spec = SPEC
+    kinds = frozenset({"model_call"})
 
     def __init__(self) -> None:
         self._models = Keyed(_Model, MODELS_MAX)
