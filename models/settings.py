@@ -221,6 +221,9 @@ class Settings(BaseSettings):
     detectors_off: Annotated[str, AfterValidator(_check_detectors)] = Field(
         "", description="Named detectors to leave out, with commas between them (`murmur detect list`)."
     )
+    control_policy_file: File = Field(
+        None, description="Policy of advisories on `swarm.control` (YAML); none: no verdicts at all."
+    )
     alert_rules_file: File = Field(None, description="Alert rules to use instead of the built-in ones (YAML).")
     alert_channels: Annotated[str, AfterValidator(_check_channels)] = Field(
         "console", description="Where alerts are told, and from which severity on: `console,slack:high,email:critical`."

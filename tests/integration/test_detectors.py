@@ -14,7 +14,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from models.settings import Settings
 from sinks.clickhouse.client import connect
-from streams.topics import ACTIVITIES, ANOMALIES, ensure_topics
+from streams.topics import ACTIVITIES, ANOMALIES, CONTROL, ensure_topics
+from tests.support.logs import read_log
 from tests.support.waiting import eventually
 from tests.support.workers import worker
 
@@ -68,7 +69,11 @@ async def _publish_and_await(settings: Settings, events: list[dict[str, Any]], w
 def test_three_faults_reach_the_topic_and_clickhouse_with_their_evidence(
     broker: str, clickhouse: Settings, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    settings = clickhouse.model_copy(update={"kafka_bootstrap": broker, "home": tmp_path, "partitions": 1})
+    policy = tmp_path / "control.yaml"
+    policy.write_text("advisories:\n- {detector: loop, mode: advise}\n- {detector: unpriced_model, mode: observe}\n")
+    settings = clickhouse.model_copy(
+        update={"kafka_bootstrap": broker, "home": tmp_path, "partitions": 1, "control_policy_file": policy}
+    )
     with worker(settings) as process:
         process.await_ready()
         records, seconds = asyncio.run(_publish_and_await(settings, _events(int(time.time() * 1000)), 3))
@@ -77,6 +82,8 @@ def test_three_faults_reach_the_topic_and_clickhouse_with_their_evidence(
         eventually(lambda: len(client.query(query).result_rows) == 3, "three rows")
         rows = client.query(query).result_rows
         client.close()
+        eventually(lambda: len(read_log(broker, CONTROL)) == 3, "three verdicts")
+        verdicts = {v["detector"]: v for v in (json.loads(r.value) for r in read_log(broker, CONTROL))}
     record_property("figures", f"detectors: the record stood on {ANOMALIES} {seconds:.2f} s after the last event")
     assert [row[1] for row in rows] == ["loop", "runaway_fan_out", "unpriced_model"]
     assert {row[0] for row in rows} == {record["anomaly_id"] for record in records}
@@ -84,4 +91,11 @@ def test_three_faults_reach_the_topic_and_clickhouse_with_their_evidence(
     assert loop["evidence"] == {"input_hash": "same", "period": "1", "tool": "Bash"}
     assert (loop["evidence_from_offset"], loop["evidence_to_offset"]) == (0, 4)
     assert rows[0][2] == loop["evidence"]
+    assert {name: (v["verdict"], v["action"]) for name, v in verdicts.items()} == {
+        "loop": ("advised", "pause"),
+        "unpriced_model": ("observed", "notify"),
+        "runaway_fan_out": ("withheld", ""),
+    }
+    assert verdicts["loop"]["advisory_id"] == loop["anomaly_id"]
+    assert verdicts["loop"]["expires_at"] == loop["detected_at"] + 600_000
     assert seconds < RECORD_WITHIN_S
