@@ -127,8 +127,8 @@ class PartitionWorker:
             self._flush_task.add_done_callback(_log_failure)
 
     def tick(self) -> None:
-        """Called by a timer: flushes what has waited for longer than the interval."""
-        if self._flush_due():
+        """Called by a timer: flushes findings, and what has waited for longer than the interval."""
+        if self._flush_due() or self._urgent():
             self.flush_soon()
 
     @property

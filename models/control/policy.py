@@ -1,7 +1,7 @@
 """The policy of advisories: which findings may propose an action, and which only say that they would have.
 
-In: YAML text. Out: `Policy`. Raises PolicyError with every mistake. Never: allows what the file does not name: without a
-file, and without a rule for a detector, nothing is proposed.
+In: YAML text. Out: `Policy`. Raises PolicyError with every mistake. Never: allows what the file does not name: without
+a file, and without a rule for a detector, nothing is proposed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Result rows as Kafka records: key, value, headers.
 
-In: Arrow tables of `windows`, `swarm_windows`, `anomalies`, `alerts`, `advisories`, `dead_letters`. Out: one record a row.
-Never: talks to a broker; puts a number into text that a reader could not get back exactly.
+In: Arrow tables of `windows`, `swarm_windows`, `anomalies`, `alerts`, `advisories`, `dead_letters`.
+Out: one record a row. Never: talks to a broker; puts a number into text that a reader could not get back exactly.
 
 Windows and anomalies are JSON objects with the column names as keys; times are integers, epoch milliseconds UTC.
 In place of its sketch a window has the percentiles themselves: who reads a topic acts on numbers, and the buckets were

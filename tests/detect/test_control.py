@@ -108,7 +108,7 @@ def test_the_detectors_are_listed_and_explained_with_their_limits(tmp_path: Path
 def test_a_wrong_name_or_policy_ends_with_what_to_do(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     wrong = run_murmur(settings, "detect", "explain", "lop")
-    assert (wrong.returncode, wrong.stderr.strip()) == (2, "error: lop: no such detector; did you mean loop?")
+    assert (wrong.returncode, wrong.stderr.strip()) == (2, "murmur: lop: no such detector; did you mean loop?")
     missing = run_murmur(settings, "detect", "policy", str(tmp_path / "none.yaml"))
     assert missing.returncode == 2
     assert "cannot be read: No such file" in missing.stderr

@@ -72,7 +72,13 @@ def test_three_faults_reach_the_topic_and_clickhouse_with_their_evidence(
     policy = tmp_path / "control.yaml"
     policy.write_text("advisories:\n- {detector: loop, mode: advise}\n- {detector: unpriced_model, mode: observe}\n")
     settings = clickhouse.model_copy(
-        update={"kafka_bootstrap": broker, "home": tmp_path, "partitions": 1, "control_policy_file": policy}
+        update={
+            "kafka_bootstrap": broker,
+            "home": tmp_path,
+            "partitions": 1,
+            "control_policy_file": policy,
+            "flush_interval_ms": 60_000,  # findings do not wait for it
+        }
     )
     with worker(settings) as process:
         process.await_ready()
