@@ -30,8 +30,7 @@ def activities(read: Transcripts, *, now_ms: int | None, swarm: str = "") -> Ite
     emitter = _Emitter(read, now_ms=now_ms, swarm=swarm)
     for session_id in sorted(read.sessions):
         if read.sessions[session_id].agents:  # else there is no message in it: nobody did anything
-            # As a live agent would have published them: detectors read what followed what.
-            yield from sorted(emitter.session(read.sessions[session_id]), key=_happened_ms)
+            yield from emitter.session(read.sessions[session_id])
 
 
 class _Emitter:
@@ -217,11 +216,6 @@ class _Emitter:
             "error_type": "no_result",
             "tags": {"event": "tool_call_unanswered"},
         }
-
-
-def _happened_ms(event: Event) -> int:
-    """Event time: the end where there is one, else the start."""
-    return int(event.get("ended_at") or event["started_at"])
 
 
 def _listed(texts: set[str]) -> str:
