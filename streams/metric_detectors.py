@@ -34,7 +34,7 @@ class MetricDetectors:
 
     def stamp(self, stamp: ProducerStamp, record: RawRecord) -> Finding | None:
         """Takes the number of a new record."""
-        if self._gaps is None:
+        if self._gaps is None or self._gaps.expects(stamp.producer, stamp.epoch, stamp.seq):
             return None
         place = Place(record.timestamp_ms, record.offset, record.timestamp_ms, -1)
         return self._gaps.observe(stamp.producer, stamp.epoch, stamp.seq, place)

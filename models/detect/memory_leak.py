@@ -118,9 +118,12 @@ def theil_sen(at: npt.NDArray[np.float64], level: npt.NDArray[np.float64]) -> tu
 
 
 def _judge(series: _Series, swarm_id: str, agent_id: str, unit: str, place: Place) -> Iterator[Finding]:
-    level = np.array(series.level)
-    if series.told and level[-1] < 0.75 * series.told:
+    first, last = series.level[0], series.level[-1]
+    if series.told and last < 0.75 * series.told:
         series.told = 0.0  # it was given back: the next growth is a new event
+    if last < first * (1 + GROWTH_MIN / 2):  # far from a leak, as nearly all series are: no need to look closer
+        return
+    level = np.array(series.level)
     quarters = [float(np.median(part)) for part in np.array_split(level, 4)]
     growth = quarters[3] - quarters[0]
     # The medians of the outer quarters lie three quarters of the time apart.

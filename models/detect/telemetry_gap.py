@@ -55,12 +55,17 @@ class TelemetryGapDetector:
     def __init__(self) -> None:
         self._producers = Keyed(_Producer, PRODUCERS_MAX)
 
+    def expects(self, producer: str, epoch: int, seq: int) -> bool:
+        """Takes the number that follows the last one while none is missing, as nearly all do; else changes nothing."""
+        known = self._producers.get(producer, str(epoch))
+        if known is None or seq != known.following or known.missing:
+            return False
+        self._producers.of(producer, str(epoch)).following += 1
+        return True
+
     def observe(self, producer: str, epoch: int, seq: int, place: Place) -> Finding | None:
-        """Takes the stamp of a record that was not seen before; the finding has no swarm yet."""
+        """Takes any other number of a record that was not seen before; the finding has no swarm yet."""
         known = self._producers.of(producer, str(epoch))
-        if seq == known.following and not known.missing:
-            known.following += 1
-            return None
         if known.following < 0:
             known.following = seq + 1
         elif seq >= known.following:
