@@ -48,10 +48,10 @@ def _busy(seed: int, count: int) -> list[RawRecord]:
     return records_of(events, batch=chance.choice([1, 3]))
 
 
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(st.integers(0, 2**32), st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(-1, 60))
 def test_any_chunking_and_any_restart_find_the_same(seed: int, cuts: list[int], restart: int) -> None:
-    log = _busy(seed, 120)
+    log = _busy(seed, 90)
     state, rows = run(log, [len(log)], topic="swarm.activities")
     again, again_rows = run(log, cuts, topic="swarm.activities", restart_at=restart)
     assert rows["anomalies"]
@@ -59,10 +59,10 @@ def test_any_chunking_and_any_restart_find_the_same(seed: int, cuts: list[int], 
     assert again == state
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(st.integers(0, 2**32))
 def test_every_record_says_what_it_rests_on(seed: int) -> None:
-    log = _busy(seed, 150)
+    log = _busy(seed, 90)
     _, rows = run(log, [10], topic="swarm.activities")
     assert len({row["anomaly_id"] for row in rows["anomalies"]}) == len(rows["anomalies"])
     for row in rows["anomalies"]:
