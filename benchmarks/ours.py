@@ -7,6 +7,7 @@ Never: believes a counter of ours for what arrived: ClickHouse is asked over HTT
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,14 +47,18 @@ class OurRun(NamedTuple):
         return (self.worker_cpu_s + self.clickhouse_cpu_s) * 1e6 / self.events
 
 
-def measure(stack: Stack, settings: Settings, events: int) -> OurRun:
-    """Starts a worker on the filled log and waits for the last row. Raises when a row is missing or doubled."""
+def measure(stack: Stack, settings: Settings, events: int, *, publish: Callable[[], None] = lambda: None) -> OurRun:
+    """Starts a worker on the filled log and waits for the last row. Raises when a row is missing or doubled.
+
+    `publish` fills the log while the worker runs instead.
+    """
     with Questions(settings) as ask, worker(settings) as process:
         members_when_stable(settings, process)
         started_s = time.perf_counter()
         watched = of_system(process)
         ready_rss = watched.memory_info().rss
         with Watch({"worker": watched, **stack.processes()}) as watch:
+            publish()
             until(lambda: ask.all_there(events), f"{events:,} events in ClickHouse", process)
             seconds = time.perf_counter() - started_s
         lag = process.status()["lag_records"]

@@ -2,21 +2,24 @@
 
     make bench BENCH=scale        python -m benchmarks.scale [--events 1e5,1e6,1e7] [--series 100,...] [--most]
 
-Cost: CPU seconds of the worker and of ClickHouse a million events, columnar batches; CPU time depends less on what
-else the machine does than the clock. Memory of a series: what the worker's resident set grew between having its
-partitions and its peak, over the series; buffers of the pipeline are in it, so it is an upper bound.
+Cost: CPU seconds of the worker and of ClickHouse a million events; CPU time depends less on what else the machine does
+than the clock. Along the curve of series the events of a series in a window stay the same, so that every point closes
+as many windows. Memory of a series: what the worker's resident set grew between having its partitions and its peak,
+over the series; buffers of the pipeline are in it, so it is an upper bound. It is measured twice: catching up with a
+log that lies there, and at a live rate.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import time
 from typing import NamedTuple
 
 from benchmarks import machine
 from benchmarks.ours import OurRun, measure
 from benchmarks.results import MIB, Table, publish, spread, verdict
-from benchmarks.stack import TOPICS, add_arguments, running
+from benchmarks.stack import TOPICS, Stack, add_arguments, running
 from benchmarks.workload import METRICS, Workload
 
 EVENTS = (100_000, 1_000_000, 10_000_000)
@@ -26,12 +29,16 @@ SERIES_EVENTS = 2_000_000  # for every number of series
 SERIES_BYTES_BUDGET = 1_200
 RSS_BUDGET_MIB = 400
 RSS_BUDGET_SERIES = 100_000
+SERIES_WINDOW_EVENTS = 5  # of a series in 10 s of event time
+WINDOW_MS = 10_000
+LIVE_RATE = 20_000  # events a second of wall time
+LIVE_S = 60
 
 
 class Step(NamedTuple):
     """One point of a curve."""
 
-    curve: str  # events | series
+    curve: str  # events | series | live
     events: int
     agents: int  # each with every metric: len(METRICS) series
     run: OurRun
@@ -40,18 +47,32 @@ class Step(NamedTuple):
 def step(kind: str, curve: str, events: int, agents: int) -> Step:
     """One run on servers of its own: what an earlier point left in memory must not count."""
     load = Workload("columns", agents=agents)
+    if curve != "events":
+        per_ms = agents * len(METRICS) * SERIES_WINDOW_EVENTS / WINDOW_MS
+        load = Workload("mixed", agents=agents, events_per_ms=LIVE_RATE / 1000 if curve == "live" else per_ms)
     with running(kind) as stack:
         stack.create_topics(TOPICS, partitions=load.partitions)
-        stack.fill(load.records(events))
-        done = measure(stack, stack.fresh(partitions=load.partitions), events)
+        if curve == "live":
+            done = measure(stack, stack.fresh(partitions=load.partitions), events, publish=lambda: _pace(stack, load))
+        else:
+            stack.fill(load.records(events))
+            done = measure(stack, stack.fresh(partitions=load.partitions), events)
     print(f"{curve}: {events:,} events, {done.series:,} scored series: {done.cpu_per_million():.2f} CPU s a million")
     return Step(curve, events, agents, done)
+
+
+def _pace(stack: Stack, load: Workload) -> None:
+    """A second's events every second."""
+    began_s = time.monotonic()
+    for second in range(LIVE_S):
+        stack.fill(load.records(LIVE_RATE, first=second * LIVE_RATE))
+        time.sleep(max(0.0, began_s + second + 1 - time.monotonic()))
 
 
 def cost_table(steps: list[Step]) -> Table:
     """CPU an event along both curves."""
     rows = []
-    for curve, events, agents in sorted({(s.curve, s.events, s.agents) for s in steps}):
+    for curve, events, agents in sorted({(s.curve, s.events, s.agents) for s in steps if s.curve != "live"}):
         runs = [s.run for s in steps if (s.curve, s.events, s.agents) == (curve, events, agents)]
         rows.append(
             [
@@ -70,10 +91,10 @@ def cost_table(steps: list[Step]) -> Table:
     return Table("Cost of an event", [*head, "worker peak RSS MiB", "ClickHouse peak RSS MiB", "window rows"], rows)
 
 
-def memory_table(steps: list[Step]) -> Table:
+def memory_table(steps: list[Step], curve: str, title: str) -> Table:
     """Memory and snapshot bytes a series, at the largest number of series."""
-    most = max(s.agents for s in steps if s.curve == "series")
-    runs = [s.run for s in steps if s.agents == most and s.curve == "series"]
+    most = max(s.agents for s in steps if s.curve == curve)
+    runs = [s.run for s in steps if s.agents == most and s.curve == curve]
     series = most * len(METRICS)
     grown = [(r.worker_peak_rss_bytes - r.worker_ready_rss_bytes) / series for r in runs]
     peak = [r.worker_peak_rss_bytes / MIB for r in runs]
@@ -88,7 +109,7 @@ def memory_table(steps: list[Step]) -> Table:
         ["worker peak RSS MiB", spread(peak), of_rss],
         ["snapshot bytes a series (zlib)", spread(r.snapshot_bytes / series for r in runs), ""],
     ]
-    return Table("Cost of a series", ["", "measured", "budget"], rows)
+    return Table(title, ["", "measured", "budget"], rows)
 
 
 def main() -> None:
@@ -106,12 +127,23 @@ def main() -> None:
     for _ in range(arguments.runs):
         steps += [step(arguments.broker, "events", n, Workload("columns").agents) for n in events]
         steps += [step(arguments.broker, "series", arguments.series_events, n) for n in agents]
+        steps.append(step(arguments.broker, "live", LIVE_RATE * LIVE_S, max(agents)))
     publish(
         f"scale-{arguments.broker}",
         machine=facts,
-        stated={"broker": arguments.broker, "runs": arguments.runs, "form": "columns", "seed": Workload("").seed},
+        stated={
+            "broker": arguments.broker,
+            "runs": arguments.runs,
+            "events curve": "columns",
+            "others": "mixed",
+            "seed": Workload("").seed,
+        },
         runs=steps,
-        tables=[cost_table(steps), memory_table(steps)],
+        tables=[
+            cost_table(steps),
+            memory_table(steps, "series", "Cost of a series, catching up as fast as it can"),
+            memory_table(steps, "live", f"Cost of a series, live at {LIVE_RATE:,} events/s for {LIVE_S} s"),
+        ],
         write=arguments.write,
     )
 

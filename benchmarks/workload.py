@@ -59,6 +59,7 @@ class Workload:
     partitions: int = 4
     seed: int = 7
     agents: int = AGENTS
+    events_per_ms: float = 0.0  # of event time; 0: EVENTS_PER_MS of the form
 
     @property
     def series(self) -> int:
@@ -87,8 +88,9 @@ class Workload:
             metrics = random.integers(0, len(METRICS), EVENTS_PER_BATCH)
             values = np.round(random.lognormal(3, 1, EVENTS_PER_BATCH), 3)
             at = np.arange(EVENTS_PER_BATCH)
-            after_ms = at * BATCH_EVENT_EVERY_MS if senders == 1 else at // EVENTS_PER_MS[self.form]
-            times = T0_MS + turn // EVENTS_PER_MS[self.form] + after_ms
+            per_ms = self.events_per_ms or EVENTS_PER_MS[self.form]
+            after_ms = at * BATCH_EVENT_EVERY_MS if senders == 1 else (at / per_ms).astype(np.int64)
+            times = T0_MS + int(turn / per_ms) + after_ms
             yield from self._wire(partition, agents, metrics, values, times)
 
     def _wire(

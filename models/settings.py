@@ -100,21 +100,14 @@ def _absolute(path: Path | None) -> Path | None:
     return path and path.expanduser().absolute()
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, (name.strip() for name in text.split(","))))
-
-
 def _check_detectors(text: str) -> str:
-    from models.detect.catalogue import NAMES  # here: a client that only publishes needs none of it
+    from models.detect.catalogue import names_of  # here: a client that only publishes needs none of it
 
-    for name in _names(text):
-        if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1)
-            raise ValueError(f"{name!r} is not a detector" + (f"; did you mean {near[0]}?" if near else ""))
+    names_of(text)
     return text
 
 
-AnomalyMode = Literal["auto", "full", "lean"]
+AnomalyMode = Literal["auto", "full", "lean", "zscore", "iqr"]
 File = Annotated[Path | None, AfterValidator(_absolute)]
 
 
@@ -216,7 +209,11 @@ class Settings(BaseSettings):
         0.999, description="Calibrated score from which a closed window becomes an anomaly record."
     )
     anomaly_mode: AnomalyMode = Field(
-        "auto", description="Scorer of a new series: full, lean, or auto (full for the first 2,000 of a partition)."
+        "auto",
+        description="Scorer of a new series: full, lean, auto (full for the first 2,000 of a partition), zscore, iqr.",
+    )
+    anomaly_sensitivity: Annotated[float, Field(ge=0, le=100)] = Field(
+        0.0, description="Standard deviations of zscore (0: 2.0), interquartile ranges of iqr (0: 1.5)."
     )
     detectors_off: Annotated[str, AfterValidator(_check_detectors)] = Field(
         "", description="Named detectors to leave out, with commas between them (`murmur detect list`)."
@@ -303,7 +300,9 @@ class Settings(BaseSettings):
     @property
     def detectors_off_names(self) -> tuple[str, ...]:
         """The detectors to leave out, in the order of their names."""
-        return tuple(sorted(set(_names(self.detectors_off))))
+        from models.detect.catalogue import names_of
+
+        return names_of(self.detectors_off)
 
     @property
     def window_specs(self) -> tuple[tuple[int, int], ...]:

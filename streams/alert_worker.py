@@ -312,8 +312,8 @@ class AlertWorker:
         return {names[topic]: log_id for topic, log_id in found.items()}
 
     async def _report(self, consumer: Any, places: dict[TopicPartition, Place]) -> None:
-        """Writes `<home>/run/alerter.json` once a second."""
-        path = self._settings.home / "run" / f"{NAME}.json"
+        """Writes `<home>/run/alerter.status.json` once a second, beside those of the workers."""
+        path = self._settings.home / "run" / f"{NAME}.status.json"
         while True:
             text = json.dumps(self._status(self._reading(consumer, places)))
             tmp = path.with_suffix(".tmp")
@@ -329,8 +329,11 @@ class AlertWorker:
         state, outbox = alerter.state, alerter.outbox
         machine = state.evaluator.machine
         return {
+            "role": NAME,
             "pid": os.getpid(),
-            "at_ms": self._clock.now_ms(),
+            "state": "ready",
+            "ready": True,
+            "updated_at_ms": self._clock.now_ms(),
             "event_time_ms": state.evaluator.now_ms,
             "caught_up": reading.caught_up,
             "rules": len(self._rules.rules),

@@ -49,7 +49,7 @@ OPEN_WINDOWS_S: Final = 5.0  # then rows of open windows are written this often 
 class PartitionWorker:
     """Owns the fold of one partition. `checkpoints` is Faust's consumer's; `key` is this partition in it.
 
-    `writing` is shared by all partitions of a worker: it bounds how many make rows and wait for the sinks at once.
+    `writing` is shared by all partitions of a worker: it bounds how many hold rows and a snapshot on their way at once.
     """
 
     def __init__(
@@ -149,27 +149,31 @@ class PartitionWorker:
         async with self._flush_lock:
             if self._lost is not None:
                 raise self._lost
-            at = self.fold.next_offset
-            self._last_flush_s = self._clock.monotonic_s()
-            due = snapshot or self._snapshot_due()
-            # Taken before the first await, so that rows, state and offset belong together.
-            open_windows = snapshot or self._shows_open_windows()
-            self._open_waiting = not open_windows
-            if open_windows:
-                self._last_open_s = self._last_flush_s
-            outputs = self.fold.take_outputs(open_windows=open_windows)
-            self.rows_in_flight = outputs.rows
-            state = self.fold.state() if due and at > self.snapshot_offset else None
-            try:
-                async with self._writing:
-                    await self._write(outputs)
-            except BaseException as error:  # cancellation included
-                self._lost = error
-                raise
-            self.acknowledged = at
-            self.rows_in_flight = 0
-            if state is None or await self._save(state, at):
-                self.error = None
+            # Waiting for its turn, a partition holds no second form of what the fold holds anyway.
+            async with self._writing:
+                await self._flush(snapshot=snapshot)
+
+    async def _flush(self, *, snapshot: bool) -> None:
+        # Taken before the first await, so that rows, state and offset belong together.
+        at = self.fold.next_offset
+        self._last_flush_s = self._clock.monotonic_s()
+        due = snapshot or self._snapshot_due()
+        open_windows = snapshot or self._shows_open_windows()
+        self._open_waiting = not open_windows
+        if open_windows:
+            self._last_open_s = self._last_flush_s
+        outputs = self.fold.take_outputs(open_windows=open_windows)
+        self.rows_in_flight = outputs.rows
+        state = self.fold.state() if due and at > self.snapshot_offset else None
+        try:
+            await self._write(outputs)
+        except BaseException as error:  # cancellation included
+            self._lost = error
+            raise
+        self.acknowledged = at
+        self.rows_in_flight = 0
+        if state is None or await self._save(state, at):
+            self.error = None
 
     async def _write(self, outputs: Outputs) -> None:
         if not outputs.rows:

@@ -101,6 +101,7 @@ class PartitionFold:
             series_idle_ms=config.series_idle_ms,
             score_min=config.anomaly_score_min,
             mode=config.anomaly_mode,
+            sensitivity=config.anomaly_sensitivity,
         )
 
     def fold(self, records: Sequence[RawRecord]) -> int:

@@ -29,6 +29,7 @@ class FoldConfig:
     series_idle_ms: int
     anomaly_score_min: float
     anomaly_mode: AnomalyMode
+    anomaly_sensitivity: float
     detectors_off: tuple[str, ...]
     prices: PriceBook
 
@@ -44,6 +45,7 @@ class FoldConfig:
             series_idle_ms=settings.series_idle_ms,
             anomaly_score_min=settings.anomaly_score_min,
             anomaly_mode=settings.anomaly_mode,
+            anomaly_sensitivity=settings.anomaly_sensitivity,
             detectors_off=settings.detectors_off_names,
             prices=PriceBook.load(settings.prices_file),
         )

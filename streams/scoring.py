@@ -40,11 +40,20 @@ class Closing:
 class ScorerBank:
     """The scorers of one partition, longest-silent first."""
 
-    def __init__(self, *, series_max: int, series_idle_ms: int, score_min: float, mode: AnomalyMode = "auto") -> None:
+    def __init__(
+        self,
+        *,
+        series_max: int,
+        series_idle_ms: int,
+        score_min: float,
+        mode: AnomalyMode = "auto",
+        sensitivity: float = 0.0,
+    ) -> None:
         self._series_max = series_max
         self._idle_ms = series_idle_ms
         self._score_min = score_min
         self._mode = mode
+        self._sensitivity = sensitivity
         self._scorers: OrderedDict[Series, tuple[Scorer, int]] = OrderedDict()  # -> (scorer, end of last window)
 
     def __len__(self) -> int:
@@ -98,7 +107,9 @@ class ScorerBank:
         if known is None:
             if len(self._scorers) >= self._series_max:
                 self._scorers.popitem(last=False)
-            known = (new_scorer(name[2], score_min=self._score_min, mode=self._mode_of_next()), end_ms)
+            mode = self._mode_of_next()
+            fresh = new_scorer(name[2], score_min=self._score_min, mode=mode, sensitivity=self._sensitivity)
+            known = (fresh, end_ms)
         self._scorers[name] = (known[0], end_ms)
         return known[0]
 

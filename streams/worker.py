@@ -31,7 +31,7 @@ from sinks.clickhouse.prices import publish_prices
 from sinks.control import read_policy
 from sinks.delivery import backoff_s
 from sinks.registry import build
-from streams import logs
+from streams import allocators, logs
 from streams.activation import until_caught_up
 from streams.app import build_app, chunks_buffered, committed_offset
 from streams.brake import BadInputError
@@ -84,6 +84,7 @@ EXPECTED: Final = (
 def run(settings: Settings, name: str) -> int:
     """Runs until told to stop; returns the exit code."""
     logs.configure(settings.log_level)
+    allocators.settle()
     gc.freeze()  # what is loaded by now lives as long as the process: no pass needs to look at it
     gc.set_threshold(GC_ALLOCATIONS, *GC_GENERATIONS)
     try:

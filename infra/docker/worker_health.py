@@ -1,4 +1,4 @@
-"""The container's health check of a worker: its status file is being rewritten, and says ready.
+"""The container's health check of a worker or the alerter: its status file is being rewritten, and says ready.
 
 In: the directory of status files. Out: exit 0 healthy, 1 with one line. Never: talks to Kafka or ClickHouse; the
 worker's own word is asked for.

@@ -21,9 +21,10 @@ from types import FrameType
 from infra.local import broker, clickhouse, kafka, ports
 from infra.local.identity import ProcessId
 from infra.local.layout import Layout, ProcessState, Stack, StackError, take_lock, write_stack
-from infra.local.plan import EMBEDDED, EXTERNAL, KAFKA, ROOT, SESSION_TIMEOUT_MS, Plan
+from infra.local.plan import ALERTER_COMMAND, EMBEDDED, EXTERNAL, KAFKA, ROOT, SESSION_TIMEOUT_MS, Plan
 from infra.local.probes import clickhouse_accepts, clickhouse_answers, kafka_answers, worker_is_ready
 from infra.local.process import Child, Command, end_with_parent, last_line, spawn
+from infra.local.worker_reports import ALERTER
 from models.settings import Settings, environment_of, inherited_environment, load
 from models.tls import kafka_tls
 
@@ -48,7 +49,7 @@ class Supervisor:
         self._settings = settings
         self._layout = Layout(settings.home)
         self._servers: list[Child] = []
-        self._workers: list[Child] = []
+        self._workers: list[Child] = []  # and the alerter: whoever needs both servers
         self._stop_asked = False
         self._stack = Stack(
             home=str(settings.home),
@@ -94,8 +95,10 @@ class Supervisor:
         self._start_servers()
         self._migrate()
         for number in range(1, self._plan.workers + 1):
-            child = Child(self._worker_command(f"worker-{number}"), self._layout)
-            self._workers.append(child)
+            self._workers.append(Child(self._fold_command(f"worker-{number}"), self._layout))
+        if self._plan.alerter:
+            self._workers.append(Child(self._reporting(ALERTER, ALERTER_COMMAND), self._layout))
+        for child in self._workers:
             child.start()
         self._publish("starting")
         # No deadline of its own: `up` waits as long as it was told to, and a crash ends the wait at once.
@@ -250,12 +253,16 @@ class Supervisor:
         if self._stop_asked:
             raise StopAskedError
 
-    def _worker_command(self, name: str) -> Command:
+    def _fold_command(self, name: str) -> Command:
+        return self._reporting(name, (*self._plan.worker_command, "--name", name))
+
+    def _reporting(self, name: str, argv: tuple[str, ...]) -> Command:
+        """A process that says in its status file that it is ready: a worker, or the alerter."""
         status_file = self._layout.worker_status(name)
         status_file.unlink(missing_ok=True)
         return Command(
             name,
-            (*self._plan.worker_command, "--name", name),
+            argv,
             self._environment(),
             lambda process: worker_is_ready(status_file, process),
             WORKER_STOP_WITHIN_S,

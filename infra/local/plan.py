@@ -20,6 +20,7 @@ SESSION_TIMEOUT_MS = 6_000  # the embedded broker delays a group's start by it; 
 ROOT = Path(__file__).resolve().parents[2]  # the application's own tree, first on the module path of each child
 MIGRATE_COMMAND = (sys.executable, "-m", "interfaces.cli.main", "migrate")
 WORKER_COMMAND = (sys.executable, "-m", "streams.worker")
+ALERTER_COMMAND = (sys.executable, "-m", "streams.alert_worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Plan:
     workers: int = 1
     migrate_command: tuple[str, ...] = MIGRATE_COMMAND  # () : do not migrate
     worker_command: tuple[str, ...] = WORKER_COMMAND
+    alerter: bool = False
     own_credentials: bool = False  # the user chose a ClickHouse user or password: the embedded server takes them
     short_session: bool = False  # nobody chose a session timeout, so the shortest serves a quick start
     die_with_parent: bool = False  # `up --foreground`: the stack ends with the command, however that ends
@@ -57,6 +59,7 @@ def make_plan(
     kafka_port: int | None,
     clickhouse_port: int | None,
     workers: int,
+    alerter: bool = False,
     migrate_command: tuple[str, ...] = MIGRATE_COMMAND,
     worker_command: tuple[str, ...] = WORKER_COMMAND,
     die_with_parent: bool = False,
@@ -91,6 +94,7 @@ def make_plan(
         workers=workers,
         migrate_command=migrate_command,
         worker_command=worker_command,
+        alerter=alerter,
         own_credentials=bool({"clickhouse_user", "clickhouse_password"} & settings.model_fields_set),
         short_session="session_timeout_ms" not in settings.model_fields_set and broker == EMBEDDED,
         die_with_parent=die_with_parent,

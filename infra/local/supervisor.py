@@ -1,4 +1,4 @@
-"""Start, look at and stop the local stack: broker, ClickHouse, worker. What `murmur up | status | down` call.
+"""Start, look at and stop the local stack: broker, ClickHouse, workers, alerter. What `murmur up | status | down` call.
 
 In: settings and flags. Out: `Stack` (addresses, credentials, processes). Never: stops a process of somebody else;
 leaves one of ours behind when a start fails or is interrupted.
@@ -77,6 +77,7 @@ def up(
     clickhouse_port: int | None = None,
     broker: str = EMBEDDED,
     workers: int = 1,
+    alerter: bool = False,
     extra_env: Mapping[str, str] | None = None,
     wait_s: float = START_WITHIN_S,
     on_progress: Progress | None = None,
@@ -94,6 +95,7 @@ def up(
         kafka_port=kafka_port,
         clickhouse_port=clickhouse_port,
         workers=workers,
+        alerter=alerter,
         migrate_command=tuple(migrate_command),
         worker_command=tuple(worker_command),
         die_with_parent=die_with_parent,

@@ -1,4 +1,4 @@
-"""What the workers of a home say of themselves, checked against the clock and the process table.
+"""What the workers of a home, and its alerter, say of themselves, checked against the clock and the process table.
 
 In: `<home>/run/*.status.json`. Out: a `WorkerReport` for each worker that runs. Never: believes a file of a dead
 process, or an old one: a worker that cannot write its status (full disk, frozen) says nothing of its own.
@@ -18,6 +18,7 @@ from infra.local.layout import FREE_BYTES_MIN, Layout
 from models.clock import SystemClock
 
 REPORT_AGE_MAX_MS = 10_000  # a worker rewrites its status every second; a busy machine may delay a few
+ALERTER = "alerter"
 READY, STARTING, STALLED = "ready", "starting", "stalled"
 
 
@@ -31,9 +32,14 @@ class WorkerReport:
     detail: str = ""
     status: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_alerter(self) -> bool:
+        """Whether it decides alerts; workers fold."""
+        return self.status.get("role") == ALERTER
+
 
 def worker_reports(layout: Layout) -> list[WorkerReport]:
-    """The workers that run in this home, whoever started them, by name."""
+    """The workers and the alerter that run in this home, whoever started them, by name."""
     now_ms = SystemClock().now_ms()
     found: list[WorkerReport] = []
     for path in sorted(layout.run.glob("*.status.json")):

@@ -7,13 +7,14 @@ Every row is one closed window with one event. The series' sampling interval is 
 
 from __future__ import annotations
 
-import math
 from typing import Final, NamedTuple
 
 from interfaces.backtest.table import Table
-from models.anomaly import WindowPoint, new_scorer
+from models.anomaly import Scorer, WindowPoint, new_scorer
+from models.anomaly.combination import Combination, rarity_of
+from models.anomaly.factory import SCORE_MIN_DEFAULT
 
-STRONGEST: Final = 3  # metrics whose rarities are averaged: a fault of a host seldom shows in one alone
+HELD_FROM: Final = 0.1  # decades below the bar: rows of an event already told lie between there and the bar
 
 
 class Scored(NamedTuple):
@@ -23,30 +24,44 @@ class Scored(NamedTuple):
     alarm: bool
 
 
-def score(table: Table) -> list[Scored]:
-    """One result a row, in order. Several metrics are joined: see `_joined`."""
-    scorers = [new_scorer(name) for name in table.metrics]
+def score(table: Table, *, score_min: float = SCORE_MIN_DEFAULT) -> list[Scored]:
+    """One result a row, in order. Several metrics are joined: models/anomaly/combination.py."""
+    scorers = [new_scorer(name, score_min=score_min) for name in table.metrics]
+    joined = Combination(score_min=score_min) if len(scorers) > 1 else None
     results = []
     for at, (at_ms, row) in enumerate(zip(table.at_ms, table.rows, strict=True)):
         window_ms = at_ms - table.at_ms[at - 1] if at else 1
-        spoken: list[float] = []
-        alarm = False
-        for scorer, value in zip(scorers, row, strict=True):
-            if value is None:  # a missing value is a gap, as in the stream
-                continue
-            verdict = scorer.step(WindowPoint(at_ms, window_ms, 1, 1.0, value, value, value, 0.0, value))
-            alarm = alarm or verdict.alarm
-            if verdict.score is not None:
-                spoken.append(verdict.score)
-        results.append(Scored(_joined(spoken, len(scorers)), alarm))
+        spoken, alarm = _spoken(scorers, row, at_ms, window_ms)
+        if not spoken:
+            results.append(Scored(None, False))
+            continue
+        together = joined.step(at_ms, spoken) if joined else Scored(spoken[0], alarm)
+        results.append(Scored(ranked(together.score or 0.0, together.alarm, score_min), together.alarm))
     return results
 
 
-def _joined(scores: list[float], metrics: int) -> float | None:
-    """One metric: its score. Several: that of the mean rarity of the strongest few."""
-    if not scores:
-        return None
-    if metrics == 1:
-        return scores[0]
-    rarities = sorted((-math.log10(max(1.0 - each, 1e-16)) for each in scores), reverse=True)[:STRONGEST]
-    return 1.0 - float(10.0 ** -(sum(rarities) / len(rarities)))
+def ranked(score: float, alarm: bool, score_min: float) -> float:
+    """The score by which rows may be ranked: `score_min` is reached exactly where an alarm is raised.
+
+    Further rows of an event that was told already keep their order, just below the bar: who counts rows above a
+    threshold counts events and not their length.
+    """
+    bar = rarity_of(score_min)
+    beyond = rarity_of(score) - bar + HELD_FROM
+    if alarm or beyond <= 0.0:
+        return score
+    return 1.0 - float(10.0 ** -(bar - HELD_FROM + HELD_FROM * beyond / (beyond + 1.0)))
+
+
+def _spoken(scorers: list[Scorer], row: list[float | None], at_ms: int, window_ms: int) -> tuple[list[float], bool]:
+    """Scores of the metrics that stand in the row and have learned enough, and whether one of them alarms."""
+    spoken: list[float] = []
+    alarm = False
+    for scorer, value in zip(scorers, row, strict=True):
+        if value is None:  # a missing value is a gap, as in the stream
+            continue
+        verdict = scorer.step(WindowPoint(at_ms, window_ms, 1, 1.0, value, value, value, 0.0, value))
+        alarm = alarm or verdict.alarm
+        if verdict.score is not None:
+            spoken.append(verdict.score)
+    return spoken, alarm

@@ -143,13 +143,13 @@ def alerter_status() -> dict[str, Any]:
     """What the alerter of this home wrote last, and whether it still runs."""
     from models.clock import SystemClock
 
-    path = load_settings().home / "run" / "alerter.json"
+    path = load_settings().home / "run" / "alerter.status.json"
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        fail(f"no alerter has run in {path.parents[1]}: start one with `murmur alerts run`")
-    fresh = SystemClock().now_ms() - found["at_ms"] < STALE_MS
-    return {"state": "running" if fresh else "stopped", **found}
+        fail(f"no alerter has run in {path.parents[1]}: `murmur up` starts one, or `murmur alerts run`")
+    fresh = SystemClock().now_ms() - found["updated_at_ms"] < STALE_MS
+    return {**found, "state": "running" if fresh else "stopped"}
 
 
 def summed_up(time_range: str | None, from_: str | None, to: str | None) -> list[dict[str, Any]]:

@@ -38,8 +38,8 @@ def csv_(
 ) -> None:
     """Score every row of DIR/**/*.csv (`timestamp,value` or `timestamp,m1,m2,...`), in order of time, one pass.
 
-    OUT gets `timestamp,value,anomaly_score,alarm` (several metrics: `timestamp,anomaly_score,alarm`). While a series is
-    learned its score is 0. Exit code 1 when a file was refused; the others are scored.
+    OUT gets `timestamp,value,anomaly_score,alarm`, of several metrics with an empty value and one joint score. While a
+    series is learned its score is 0. Exit code 1 when a file was refused; the others are scored.
     """
     if not folder.is_dir():
         fail(f"{folder} is no folder: give the folder that holds the csv files", code=EXIT_USAGE)
@@ -81,7 +81,6 @@ def _write(path: Path, table: Table, results: list[Scored]) -> None:
     single = len(table.metrics) == 1
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["timestamp", *(["value"] if single else []), "anomaly_score", "alarm"])
+        writer.writerow(["timestamp", "value", "anomaly_score", "alarm"])
         for time, texts, result in zip(table.times, table.texts, results, strict=True):
-            value = texts if single else []
-            writer.writerow([time, *value, repr(result.score or 0.0), int(result.alarm)])
+            writer.writerow([time, texts[0] if single else "", repr(result.score or 0.0), int(result.alarm)])

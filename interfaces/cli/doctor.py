@@ -183,8 +183,26 @@ def _workers(settings: Settings) -> list[Finding]:
     from infra.local.layout import Layout
     from infra.local.worker_reports import worker_reports
 
-    findings = [_worker(report) for report in worker_reports(Layout(settings.home))]
-    return findings or [Finding("workers", WARN, "none runs in this home", "murmur up, or murmur worker")]
+    reports = worker_reports(Layout(settings.home))
+    workers = [_worker(report) for report in reports if not report.is_alerter]
+    if not workers:
+        workers = [Finding("workers", WARN, "none runs in this home", "murmur up, or murmur worker")]
+    alerters = [_alerter(report) for report in reports if report.is_alerter]
+    if not alerters:
+        alerters = [Finding("alerter", WARN, "none runs in this home", "murmur up, or murmur alerts run")]
+    return workers + alerters
+
+
+def _alerter(report: WorkerReport) -> Finding:
+    status = report.status
+    lost = sum(status.get("messages_undelivered", {}).values())
+    problems = "; ".join(f"{store}: {problem}" for store, problem in status.get("problems", {}).items())
+    counts = f"{status.get('rules', 0)} rules, {status.get('open_alerts', 0)} open alerts, {lost} messages undelivered"
+    if report.state == "stalled":
+        return Finding(report.name, FAIL, f"stalled: {report.detail}")
+    if problems or lost:
+        return Finding(report.name, WARN, f"{counts} {problems}".strip(), "murmur alerts status")
+    return Finding(report.name, OK, counts)
 
 
 def _worker(report: WorkerReport) -> Finding:

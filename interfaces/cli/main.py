@@ -31,7 +31,7 @@ EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h: our mistake, not the user's
 # name -> (module with `app: typer.Typer`, the line of the help table)
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("interfaces.cli.demo", "Run a real local swarm end to end and compare two configurations."),
-    "up": ("interfaces.cli.up", "Start broker, ClickHouse and worker on this machine."),
+    "up": ("interfaces.cli.up", "Start broker, ClickHouse, worker and alerter on this machine."),
     "down": ("interfaces.cli.down", "Stop what `up` started; the data stays."),
     "status": ("interfaces.cli.status", "Show addresses, processes and readiness of the stack."),
     "doctor": ("interfaces.cli.doctor", "Check settings, servers, schema, disk and worker; say what to do."),

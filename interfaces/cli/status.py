@@ -48,12 +48,13 @@ def status(
         _show(state)
         if detail:
             sys.stdout.flush()
+            workers = [report for report in state.reports if not report.is_alerter]
             for title, rows in (
-                ("offsets; lag in records", _offsets(state.reports)),
-                ("containers: entries now, and the bound", _wide(_fills(state.reports))),
-                ("queues: chunks of records", _wide(_buffers(state.reports))),
+                ("offsets; lag in records", _offsets(workers)),
+                ("containers: entries now, and the bound", _wide(_fills(workers))),
+                ("queues: chunks of records", _wide(_buffers(workers))),
             ):
-                emit(_narrow(rows, state.reports), title=title)
+                emit(_narrow(rows, workers), title=title)
     else:
         fills = _fills(state.reports) + _buffers(state.reports)
         emit(fills if detail else [dataclasses.asdict(p) for p in state.processes], format=format)
@@ -64,10 +65,14 @@ def status(
 
 
 def _as_json(state: StackStatus, *, detail: bool) -> dict[str, Any]:
-    """Everything of the table; with `detail` also each worker's own status as `workers`."""
+    """Everything of the table; with `detail` also each worker's own status as `workers`, and that of the `alerter`."""
     shown = dataclasses.asdict(state)
-    reports = shown.pop("reports")
-    return {**shown, "workers": [r["status"] for r in reports]} if detail else shown
+    del shown["reports"]
+    if not detail:
+        return shown
+    workers = [report.status for report in state.reports if not report.is_alerter]
+    alerter = next((report.status for report in state.reports if report.is_alerter), None)
+    return {**shown, "workers": workers, "alerter": alerter}
 
 
 def _show(state: StackStatus) -> None:

@@ -72,11 +72,17 @@ def up(
         Broker, typer.Option("--broker", help="embedded (log in memory) or kafka (Apache Kafka 4, log on disk).")
     ] = Broker.EMBEDDED,
     workers: Annotated[int, typer.Option("--workers", min=0, max=64, help="Stream worker processes.")] = 1,
+    alerter: Annotated[
+        bool | None,
+        typer.Option(
+            "--alerter/--no-alerter", help="The process that tells alerts [with workers].", show_default=False
+        ),
+    ] = None,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay until Ctrl-C, then stop everything.")] = False,
     wait_s: Annotated[float, typer.Option("--wait-s", help="Longest wait for readiness, seconds.")] = 90.0,
     format: FormatOption = Format.TABLE,
 ) -> None:
-    """Start broker, ClickHouse and worker on this machine, and return when they are ready.
+    """Start broker, ClickHouse, worker and alerter on this machine, and return when they are ready.
 
     An address that is given (MURMUR_KAFKA_BOOTSTRAP, MURMUR_CLICKHOUSE_URL, a
     flag or the settings file) is used instead of starting that part. Running
@@ -94,6 +100,7 @@ def up(
                 clickhouse_port=clickhouse_port,
                 broker=broker,
                 workers=workers,
+                alerter=workers > 0 if alerter is None else alerter,
                 wait_s=wait_s,
                 on_progress=show,
                 die_with_parent=foreground,
@@ -121,6 +128,7 @@ def _say_ready(settings: Settings, stack: Stack, took_s: float, format: Format) 
         f"  home         {stack.home}",
         "next: murmur status     shows the password",
         "      murmur sql 'SELECT * FROM v_swarm_summary'",
+        "      murmur alerts list   what needs a person",
         "      murmur down       stops it; the data stays",
     )
     sys.stdout.write("\n".join(visible(line) for line in lines) + "\n")

@@ -9,6 +9,8 @@ from typing import Final
 
 FULL_NAME: Final = "river_full"
 FULL_VERSION: Final = 1
+VIEWS_FROM_MS: Final = 3_600_000  # of event time before a series has views: most agents have ended, and paid nothing
+VIEWS_SPACING_MS: Final = 60_000  # windows so far apart are few: their series has views at once
 JOIN_MS: Final = 86_400_000  # and the event time they must have seen: each hour of the day once
 JOIN_WINDOWS: Final = 400  # closed windows until the views speak: their tails need some twenty peaks each
 
@@ -57,6 +59,9 @@ LOOKS_DECADES: Final = 1.5  # eight looks that go together: quiet data of many k
 RARITY_EXACT: Final = 6.0  # decades up to which the score is 1 - 10^-rarity; beyond it grows ever slower,
 RARITY_MAX: Final = 12.0  # towards this, so that in a double no two scores tie at 1
 RARITY_BEND: Final = 20.0  # decades beyond RARITY_EXACT that use up half of the room
+
+# Several series together (combination.py)
+STRONGEST: Final = 3  # a fault of a host seldom shows in one metric alone, and never in all
 
 # Rest after an alarm (rest.py), in usual distances of windows
 REST_SHARE: Final = 0.03  # of the windows seen: what a day is to a month

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 import numpy as np
 
-SLIDE: Final = 64  # steps between two moves of the buffer to its end
+SLIDE: Final = 16  # steps between two moves of the buffer to its end
 SCALED_MAX: Final = 1e6  # values are clipped to this many units: squares stay exact enough in 32 bits
 LAGS_MIN: Final = 6  # look-alikes to choose from before one is near or far
 

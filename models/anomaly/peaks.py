@@ -35,6 +35,10 @@ from models.anomaly.tails import SHAPE_MAX
 
 LOG_10 = math.log(10.0)
 BAR_RARITY = -math.log10(BAR_SHARE)
+RATE_MIN_FROM = BAR_RATE_FIRST / BAR_RATE_MIN  # windows from which the bar moves at its slowest rate
+RAISE_MAX = 0.5  # of the bar's logarithm at once
+FALL_FIRST = -BAR_RATE_FIRST * BAR_STEP * BAR_SHARE
+FALL_MIN = math.exp(-BAR_RATE_MIN * BAR_STEP * BAR_SHARE)
 NUMBERS = 5  # of a state, before the largest deviations
 
 
@@ -55,7 +59,8 @@ class Peaks:
         `floor` > 0, in the same unit, widens the law: so small a difference is no news.
         """
         seen = self._seen = self._seen + 1.0
-        excess = deviation - self._bar
+        bar = self._bar
+        excess = deviation - bar
         rarity = 0.0
         if excess > 0.0:
             if seen > JUDGED_FROM:
@@ -65,7 +70,10 @@ class Peaks:
                     rarity = min(rarity, -math.log10((matched + 0.5) / seen))
             if seen > BAR_WINDOWS:
                 self._learn_excess(excess)
-        self._move_bar(deviation, seen)
+        if excess <= 0.0 and seen > BAR_WINDOWS:  # the usual case, spelled out for its speed
+            self._bar = bar * (FALL_MIN if seen > RATE_MIN_FROM else math.exp(FALL_FIRST / seen))
+        else:
+            self._raise_bar(deviation, seen)
         largest = self._largest
         if len(largest) < LARGEST_KEPT:
             insort(largest, deviation)
@@ -114,17 +122,11 @@ class Peaks:
             self._peaks, self._mean, self._variance, excess, 1.0, PEAKS_MEMORY
         )
 
-    def _move_bar(self, deviation: float, seen: float) -> None:
-        """Towards the quantile: up by much when exceeded, else down by little; first the largest of a few windows."""
+    def _raise_bar(self, deviation: float, seen: float) -> None:
+        """To the largest of the first windows; then by a step, nineteen times that of a fall, towards the quantile."""
         bar = self._bar
-        if seen <= BAR_WINDOWS:
-            if deviation > bar:
-                self._bar = deviation
+        if seen <= BAR_WINDOWS or bar <= 0.0:
+            self._bar = max(bar, deviation)
             return
-        rate = max(BAR_RATE_MIN, BAR_RATE_FIRST / seen) * BAR_STEP
-        if deviation <= bar:
-            self._bar = bar * math.exp(-rate * BAR_SHARE)
-        elif bar <= 0.0:
-            self._bar = deviation
-        else:
-            self._bar = bar * math.exp(min(0.5, rate * (1.0 - BAR_SHARE)))
+        rate = (BAR_RATE_MIN if seen > RATE_MIN_FROM else BAR_RATE_FIRST / seen) * BAR_STEP
+        self._bar = bar * math.exp(min(RAISE_MAX, rate * (1.0 - BAR_SHARE)))

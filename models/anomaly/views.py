@@ -48,6 +48,10 @@ WORDS: Final = {
     "record": "beyond everything seen so far",
 }
 
+RECENT_RATE: Final = 1.0 / RECENT_WINDOWS
+LONGER_RATE: Final = 1.0 / LONGER_WINDOWS
+LEVEL_RATE: Final = 1.0 / LEVEL_LONG_WINDOWS
+
 
 class Sight(NamedTuple):
     """What the views say about one window."""
@@ -110,16 +114,19 @@ class Views:
         if trust < 1.0:
             value = self._recent + trust * (value - self._recent)
         gap = self._gap(at_ms)
-        first = 1.0 / seen
-        recent_rate = max(1.0 - (1.0 - 1.0 / RECENT_WINDOWS) ** gap if gap > 1.0 else 1.0 / RECENT_WINDOWS, first)
+        recent_rate = 1.0 - (1.0 - RECENT_RATE) ** gap if gap > 1.0 else RECENT_RATE
+        longer_rate, level_rate = LONGER_RATE, LEVEL_RATE
+        if seen < LEVEL_LONG_WINDOWS:  # a plain mean until the memory is full
+            first = 1.0 / seen
+            recent_rate, longer_rate, level_rate = max(recent_rate, first), max(longer_rate, first), first
         self._recent += recent_rate * (value - self._recent)
-        self._long += max(1.0 / LEVEL_LONG_WINDOWS, first) * (value - self._long)
-        self._level += max(1.0 / LEVEL_LONG_WINDOWS, first) * (abs(value + self._origin) - self._level)
+        self._long += level_rate * (value - self._long)
+        self._level += level_rate * (abs(value + self._origin) - self._level)
         off = value - self._recent
         self._variance += recent_rate * (off * off - self._variance)
         residual = self._profile.residual(at_ms, value)
         self._hours += recent_rate * (residual - self._hours)
-        self._day += max(1.0 / LONGER_WINDOWS, first) * (residual - self._day)
+        self._day += longer_rate * (residual - self._day)
         shape, course = self._look_back(value)
         floor = MATERIAL_SHARE * self._level + TINY
         floor_scaled = floor / self._scale if self._scale > 0.0 else TINY

@@ -103,6 +103,7 @@ class ColumnReader:
             ) from None
         check_range("series_idx", batch.series_idx, len(series))
         check_range("label_idx", batch.label_idx, len(labels))
+        batch.strings, batch.series, batch.labels = [], [], []  # most of its memory, and now in the dictionaries
         self._records.append(record)
         self._batches.append(batch)
         self._series += series

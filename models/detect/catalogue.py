@@ -5,6 +5,7 @@ In: nothing. Out: `SPECS`, `spec_of`. Never: a limit that is not the one the det
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from typing import Final
 
@@ -25,6 +26,15 @@ NAMES: Final = tuple(spec.name for spec in SPECS)
 DETECTORS_FINGERPRINT: Final = hashlib.blake2b(
     repr([(spec.name, spec.version, [limit[:3] for limit in spec.limits]) for spec in SPECS]).encode(), digest_size=8
 ).hexdigest()
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """`loop, token_burn` -> their names, sorted. Raises ValueError for a name that is no detector's."""
+    names = {name.strip() for name in text.split(",") if name.strip()}
+    for name in sorted(names.difference(NAMES)):
+        near = difflib.get_close_matches(name, NAMES, n=1)
+        raise ValueError(f"{name!r} is not a detector" + (f"; did you mean {near[0]}?" if near else ""))
+    return tuple(sorted(names))
 
 
 def spec_of(name: str) -> DetectorSpec | None:

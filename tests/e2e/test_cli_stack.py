@@ -55,7 +55,9 @@ def test_up_status_and_down_keep_their_promises(tmp_path: Path) -> None:
         assert time.monotonic() - started_s < UP_WITHIN_S
         state = json.loads(murmur("status", "--format", "json", home=home).stdout)
         assert state["ready"] is True
-        assert {p["name"] for p in state["processes"]} == {"supervisor", "broker", "clickhouse", "worker-1"}
+        assert {p["name"] for p in state["processes"]} == {
+            *("supervisor", "broker", "clickhouse", "worker-1", "alerter")
+        }
         assert all(p["state"] == "ready" and p["pid"] for p in state["processes"])
         assert state["clickhouse_url"].startswith("http://127.0.0.1:")
         assert state["kafka_bootstrap"].startswith("127.0.0.1:")
@@ -63,6 +65,7 @@ def test_up_status_and_down_keep_their_promises(tmp_path: Path) -> None:
         assert len(state["clickhouse_password"]) >= 16
         assert json.loads(done.stdout)[0]["clickhouse_url"] == state["clickhouse_url"]
         assert murmur("doctor", home=home).returncode == 0
+        assert murmur("alerts", "status", home=home).returncode == 0
 
         started_s = time.monotonic()
         assert murmur("down", home=home).returncode == 0

@@ -37,7 +37,7 @@ class AlerterProcess:
 
     def start(self) -> AlerterProcess:
         self.settings.home.mkdir(parents=True, exist_ok=True)
-        (self.settings.home / "run" / "alerter.json").unlink(missing_ok=True)
+        (self.settings.home / "run" / "alerter.status.json").unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "streams.alert_worker"],
@@ -70,7 +70,7 @@ class AlerterProcess:
 
     def status(self) -> dict[str, Any]:
         try:
-            return dict(json.loads((self.settings.home / "run" / "alerter.json").read_bytes()))
+            return dict(json.loads((self.settings.home / "run" / "alerter.status.json").read_bytes()))
         except (FileNotFoundError, ValueError):
             return {}
 

@@ -147,3 +147,15 @@ def _bytes(thing: object) -> int:
     if isinstance(thing, tuple):
         return total + sum(_bytes(each) for each in thing)
     return total + sum(_bytes(getattr(thing, name)) for name in getattr(type(thing), "__slots__", ()))
+
+
+def test_a_series_of_short_windows_has_no_views_in_its_first_hour_and_gives_up_the_tail_when_they_are_grown() -> None:
+    full, lean = RiverFullScorer(score_min=0.999), new_scorer("value", mode="lean", score_min=0.999)
+    means = daily(3 * 8_640)
+    windows = [point(0, mean)._replace(window_start_ms=10_000 * i, window_ms=10_000) for i, mean in enumerate(means)]
+    for window in windows[:360]:
+        assert full.step(window) == lean.step(window)
+    assert len(full.state()) < len(lean.state()) + 12
+    for window in windows[360:]:
+        full.step(window)
+    assert "river_tail" not in full.state()

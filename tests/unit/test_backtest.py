@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import random
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from interfaces.backtest.scoring import ranked
 from interfaces.backtest.table import BacktestError, read
 from interfaces.cli.main import run
 from models.anomaly import WindowPoint, new_scorer
@@ -39,7 +43,7 @@ def test_each_row_gets_the_score_of_the_default_scorer(tmp_path: Path, capsys: p
     for row, at_ms, (value,) in zip(found, table.at_ms, table.rows, strict=True):
         assert value is not None
         verdict = scorer.step(WindowPoint(at_ms, 60_000, 1, 1.0, value, value, value, 0.0, value))
-        assert float(row["anomaly_score"]) == (verdict.score or 0.0)
+        assert float(row["anomaly_score"]) == ranked(verdict.score or 0.0, verdict.alarm, 0.999)
         assert row["alarm"] == str(int(verdict.alarm))
     assert list(found[-1]) == ["timestamp", "value", "anomaly_score", "alarm"]
     assert (found[-1]["timestamp"], found[-1]["value"], found[-1]["alarm"]) == ("2014-04-01 00:39:00", "900", "1")
@@ -51,8 +55,30 @@ def test_several_metrics_are_joined_and_a_missing_value_is_a_gap(tmp_path: Path)
     assert run(["backtest", "csv", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
     found = scores(tmp_path / "out/m.csv")
     assert len(found) == 40
-    assert list(found[0]) == ["timestamp", "anomaly_score", "alarm"]
+    assert list(found[0]) == ["timestamp", "value", "anomaly_score", "alarm"]
+    assert {row["value"] for row in found} == {""}
     assert all(0.0 <= float(row["anomaly_score"]) < 1.0 for row in found)
+
+
+def test_a_fault_that_two_of_many_metrics_share_is_one_alarm_and_quiet_ones_are_none(tmp_path: Path) -> None:
+    noise = random.Random(3)
+    rows = []
+    for i in range(600):
+        fault = 12.0 if 500 <= i < 520 else 0.0
+        values = [50 + noise.gauss(0, 1) + (fault if metric < 2 else 0.0) for metric in range(12)]
+        rows.append(f"{i * 60}," + ",".join(f"{value:.4f}" for value in values))
+    written(tmp_path, "in/m.csv", rows, head="timestamp," + ",".join(f"m{i}" for i in range(12)))
+    assert run(["backtest", "csv", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
+    found = scores(tmp_path / "out/m.csv")
+    assert [i for i, row in enumerate(found) if row["alarm"] == "1"] == [500]
+    assert max(range(600), key=lambda i: float(found[i]["anomaly_score"])) == 500
+
+
+@given(score=st.floats(0, 1 - 1e-12), other=st.floats(0, 1 - 1e-12))
+def test_ranked_scores_keep_their_order_and_reach_the_bar_only_with_an_alarm(score: float, other: float) -> None:
+    low, high = sorted((score, other))
+    assert ranked(low, False, 0.999) <= ranked(high, False, 0.999) < 0.999
+    assert ranked(high, True, 0.999) == high
 
 
 @pytest.mark.parametrize(

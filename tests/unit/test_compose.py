@@ -55,13 +55,14 @@ def test_foreign_images_are_pinned_to_a_version() -> None:
 
 
 def test_every_setting_given_to_our_containers_exists() -> None:
-    for name in ("migrate", "worker"):
+    for name in ("migrate", "worker", "alerter"):
         for variable in SERVICES[name]["environment"]:
             assert variable.removeprefix(ENV_PREFIX).lower() in Settings.model_fields, variable
 
 
 def test_the_commands_of_our_containers_exist() -> None:
     assert SERVICES["migrate"]["command"][0] in COMMANDS
+    assert SERVICES["alerter"]["command"] == ["alerts", "run"]
     assert "murmur worker" in SERVICES["worker"]["entrypoint"][-1]
     assert SERVICES["worker"]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
 
