@@ -5,12 +5,13 @@
 Simulated sides with nothing between them, of the shapes that agent data have: a test may find a difference in at most
 5 % of them, and a 95 % interval should hold the true ratio of 1 in 93 to 97 %. Where fewer than 98 % of the draws had
 a mean above zero no interval is given; those are counted beside and are no coverage. Before that, the time of one
-comparison, and of all pairs of 10 sides in 8 measures.
+comparison, of all pairs of 10 sides in 8 measures, and of all pairs of 43 sides from rows to verdicts.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -21,8 +22,10 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.results import Table, publish, spread, verdict
+from reports.compare.engine import ComparisonInput, compare_swarms
 from reports.compare.ratio import Sides, compare_means, estimate_all
 from reports.compare.resample import DRAWS, FloatArray
+from reports.queries.port import TaskRow
 
 SEED = 7
 SIMULATIONS = 1_000  # a share of 5 % then has a standard error of 0.7 percentage points
@@ -32,6 +35,8 @@ FALSE_MAX = 0.05
 COVERED = (0.93, 0.97)
 COMPARED, MEASURES, TASKS = 10, 8, 1_000
 SECONDS_MAX = 1.0
+CONFIGURATIONS, CONFIGURATION_TASKS = 43, 500  # 903 pairs
+ENGINE_SECONDS_MAX = 10.0
 REPEATS = 5  # of what is timed
 
 SHAPES: dict[str, Callable[[np.random.Generator, int], FloatArray]] = {
@@ -60,6 +65,7 @@ class Timed(NamedTuple):
     what: str
     wall_s: list[float]
     cpu_s: list[float]
+    budget_s: float
 
 
 def simulate(shape: str, units: int, simulations: int, *, paired: bool) -> Simulated:
@@ -92,15 +98,37 @@ def timings() -> list[Timed]:
             (Sides(sides[a], sides[b], True, (1, -1) if rate else (1,), (str(a), str(b))), "log")
             for a, b in combinations(range(COMPARED), 2)
         ]
+    names, rows = _configurations(rng)
     compare_means(one, scale="log", draws=10)
     return [
         _timed("one comparison of 10,000 tasks", lambda: compare_means(one, scale="log")),
         _timed(f"{len(problems)} comparisons of {TASKS:,} tasks", lambda: estimate_all(problems)),  # type: ignore[arg-type]
+        _timed(
+            f"rows to verdicts, {math.comb(len(names), 2)} pairs of {CONFIGURATION_TASKS} tasks, 3 measures",
+            lambda: compare_swarms(names, rows),
+            budget_s=ENGINE_SECONDS_MAX,
+        ),
     ]
 
 
-def _timed(what: str, work: Callable[[], object]) -> Timed:
-    timed = Timed(what, [], [])
+def _configurations(rng: np.random.Generator) -> tuple[list[str], ComparisonInput]:
+    """Success and cost of many configurations on the same tasks of varying difficulty."""
+    names = [f"configuration {number}" for number in range(CONFIGURATIONS)]
+    difficulty = rng.lognormal(0, 0.7, CONFIGURATION_TASKS)
+    tasks = [
+        TaskRow(
+            *(name, f"task {i}", True, 1, 1, int(rng.random() < 0.7), 1, None),
+            *(float(hard * rng.lognormal(0, 0.5) * (1 + number / 40)), None, None, None, None),
+            *(("measured",), ("estimated",)),
+        )
+        for number, name in enumerate(names)
+        for i, hard in enumerate(difficulty)
+    ]
+    return names, ComparisonInput(tasks, (), (), {})
+
+
+def _timed(what: str, work: Callable[[], object], *, budget_s: float = SECONDS_MAX) -> Timed:
+    timed = Timed(what, [], [], budget_s)
     for _ in range(REPEATS):
         wall, cpu = time.perf_counter(), time.process_time()
         work()
@@ -139,7 +167,7 @@ def _costs(found: list[Timed]) -> Table:
             one.what,
             spread(one.wall_s, ".2f"),
             spread(one.cpu_s, ".2f"),
-            verdict(statistics.median(one.wall_s), SECONDS_MAX, at_least=False),
+            verdict(statistics.median(one.wall_s), one.budget_s, at_least=False),
         ]
         for one in found
     ]

@@ -31,6 +31,15 @@ class FileFormat(StrEnum):
     JSON = "json"
 
 
+class BenchmarkFormat(StrEnum):
+    """Whose results they are, and the summary's format, in one flag."""
+
+    OPENHANDS = "openhands"
+    TAU2 = "tau2"
+    TABLE = "table"
+    JSON = "json"
+
+
 ISSUES_SHOWN_MAX = 20  # places printed; the counts in the summary are complete
 
 app = typer.Typer(
@@ -41,6 +50,7 @@ app = typer.Typer(
         "murmur import claude-code ~/.claude/projects/my-project --dry-run",
         "murmur import claude-flow path/to/project",
         "murmur import executions runs.jsonl --swarm nightly",
+        "murmur import benchmark --format openhands openhands-index-results",
         "murmur import file cpu.csv --map value=load --set metric=cpu_usage --swarm lab --timestamp-unit s",
     ),
 )
@@ -157,6 +167,68 @@ def executions(
         dry_run=dry_run,
         force=force,
         format=format,
+    )
+
+
+@app.command(
+    "benchmark",
+    epilog=examples(
+        "murmur import benchmark --format openhands openhands-index-results",
+        "murmur import benchmark --format tau2 results/airline.json --dry-run",
+        "murmur compare benchmark --baseline results/GPT-5.4 --candidates results/GPT-5.5 --filter benchmark=swe-bench",
+    ),
+)
+def benchmark(
+    path: Annotated[Path, typer.Argument(help="A folder of results, or one file of them.")],
+    formats: Annotated[
+        list[BenchmarkFormat],
+        typer.Option("--format", help="openhands, tau2: the results'. table, json: the summary's. May be repeated."),
+    ],
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="openhands: time of results whose scores.json has none.", show_default=False),
+    ] = None,
+    swarm: Swarm = "",
+    dry_run: DryRun = False,
+    force: Force = False,
+) -> None:
+    """Benchmark results: one task of one configuration as one task, with cost, success, duration and model.
+
+    The swarm is the configuration: for openhands the folder below PATH (results/GPT-5.4), for tau2 the file's name. A
+    cost that is 0 or missing for a whole configuration is not priced, never free.
+    """
+    from interfaces.importers.benchmark import openhands, tau2
+    from interfaces.importers.fields import as_time_ms
+    from interfaces.importers.paths import NothingToImportError
+    from interfaces.importers.pipeline import Summary
+
+    kinds = list(dict.fromkeys(f for f in formats if f in (BenchmarkFormat.OPENHANDS, BenchmarkFormat.TAU2)))
+    if len(kinds) != 1:
+        fail("--format openhands or --format tau2: say whose results these are", code=EXIT_USAGE)
+    at_ms = None if at is None else as_time_ms(at)
+    if at is not None and at_ms is None:
+        fail(f"--at {at!r} is not a time: write ISO 8601 such as 2026-01-31T12:00:00Z", code=EXIT_USAGE)
+    is_tau2 = kinds[0] is BenchmarkFormat.TAU2
+    try:
+        files = tau2.result_files(path) if is_tau2 else openhands.result_files(path)
+    except NothingToImportError as error:
+        fail(str(error), code=EXIT_USAGE)
+    summary = Summary()
+
+    def source(on_bytes: Callable[[int], None]) -> Iterator[Chunk]:
+        if is_tau2:
+            return tau2.chunks(files, summary, swarm=swarm, on_bytes=on_bytes)
+        return openhands.chunks(files, summary, root=path, swarm=swarm, at_ms=at_ms, on_bytes=on_bytes)
+
+    _carry(
+        source,
+        summary,
+        "benchmark",
+        total_bytes=sum(file.stat().st_size for file in files),
+        swarm=swarm,
+        dry_run=dry_run,
+        force=force,
+        format=Format.JSON if BenchmarkFormat.JSON in formats else Format.TABLE,
     )
 
 

@@ -47,7 +47,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alerts": ("interfaces.cli.alerts", "See, acknowledge and silence alerts; check rules; run the alerter."),
     "detect": ("interfaces.cli.detect", "Show the named detectors and their limits; check a policy."),
     "backtest": ("interfaces.cli.backtest", "Try the stream's scores and alert rules on the past."),
-    "compare": ("interfaces.cli.compare", "Compare swarms with effect sizes and intervals."),
+    "compare": ("interfaces.cli.compare", "Compare swarms, runs, models ... with effect sizes and intervals."),
+    "analyze": ("interfaces.cli.analyze", "Costs, repeated work, bottlenecks, critical paths, correlations, settings."),
+    "gate": ("interfaces.cli.gate", "Fail a build when a candidate is shown to be worse; 0 pass, 1 worse, 2 unclear."),
 }
 _RUNNING = "murmur.running_a_command"  # context key: set once a command is chosen
 _GLOBAL_FLAGS = frozenset(

@@ -16,7 +16,7 @@ import numpy as np
 
 from reports.compare.resample import FloatArray
 
-UnitOfAnalysis = Literal["task", "agent"]
+UnitOfAnalysis = Literal["task", "agent", "run"]
 SAME_TASKS_RATIO_MIN: Final = 0.8  # shared tasks / all tasks: below it the overlap is accidental, not a design
 
 

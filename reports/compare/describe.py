@@ -14,6 +14,7 @@ import numpy as np
 from reports.compare.align import Aligned, Sample, describe
 from reports.compare.finding import Finding
 from reports.compare.measures import Measure
+from reports.compare.quantiles import quantile_difference
 
 UNITS_MIN: Final = 10  # a side; below it the intervals miss their 95 % on skewed data (docs/adr/0006)
 
@@ -45,10 +46,15 @@ def described(measure: Measure, a: Sample, b: Sample, pair: Aligned, query: str,
     mean_a, p50_a, p95_a = a.described if pair.a is a.array else describe(pair.a)
     mean_b, p50_b, p95_b = b.described if pair.b is b.array else describe(pair.b)
     difference = mean_a - mean_b if mean_a is not None and mean_b is not None else None
+    p50, p95 = (None, None) if measure.name == "task_success" else _quantiles(pair)
     return replace(
         finding,
         mean_a=mean_a,
         mean_b=mean_b,
+        p50_difference_low=p50 and p50[0],
+        p50_difference_high=p50 and p50[1],
+        p95_difference_low=p95 and p95[0],
+        p95_difference_high=p95 and p95[1],
         difference=difference,
         ratio=mean_a / mean_b if mean_a is not None and mean_b and mean_b > 0 <= mean_a else None,
         median_pair_ratio=_median_pair_ratio(pair),
@@ -57,6 +63,13 @@ def described(measure: Measure, a: Sample, b: Sample, pair: Aligned, query: str,
         p95_a=p95_a,
         p95_b=p95_b,
     )
+
+
+def _quantiles(pair: Aligned) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """The intervals of both percentiles' differences; a yes or no has no percentile worth one."""
+    if min(len(pair.a), len(pair.b)) < UNITS_MIN:
+        return None, None
+    return quantile_difference(pair, 0.5), quantile_difference(pair, 0.95)
 
 
 def _median_pair_ratio(pair: Aligned) -> float | None:
@@ -101,6 +114,9 @@ def _unreported_cost(unit: str, sample: Sample) -> bool:
 
 def without_unreported(finding: Finding, a: Sample, b: Sample) -> Finding:
     """A cost of 0 that nobody reported is no mean, no percentile and no part of a ratio."""
+    if _unreported_cost(finding.unit, a) or _unreported_cost(finding.unit, b):
+        finding = replace(finding, p50_difference_low=None, p50_difference_high=None)
+        finding = replace(finding, p95_difference_low=None, p95_difference_high=None)
     if _unreported_cost(finding.unit, a):
         finding = replace(finding, mean_a=None, p50_a=None, p95_a=None, ratio=None, difference=None)
         finding = replace(finding, median_pair_ratio=None)

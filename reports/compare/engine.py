@@ -7,7 +7,7 @@ Never: a finding outside the correction.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
@@ -40,6 +40,40 @@ def compare_swarms(
     pairing: Pairing = "auto",
 ) -> tuple[tuple[Finding, ...], tuple[SuccessFinding, ...]]:
     """`metrics` empty: every measure that at least one swarm has. Pairs in the order of `swarm_ids`."""
+    prepared = prepare_pairs(list(combinations(swarm_ids, 2)), data, metrics=metrics, pairing=pairing)
+    return conclude(estimated(prepared), [p.counts for p in prepared if p.counts is not None])
+
+
+def compare_strata(
+    pairs: Sequence[tuple[str, str]],
+    data: ComparisonInput,
+    strata: Mapping[str, ComparisonInput],
+    *,
+    metrics: Sequence[str] = (),
+    pairing: Pairing = "auto",
+) -> tuple[tuple[Finding, ...], tuple[SuccessFinding, ...]]:
+    """Some pairs over all the data and within each stratum, concluded at once: a stratum's claims count as well.
+
+    Findings of a stratum carry its name.
+    """
+    prepared = prepare_pairs(pairs, data, metrics=metrics, pairing=pairing)
+    for name, part in strata.items():
+        prepared += [
+            replace(
+                one,
+                finding=replace(one.finding, stratum=name),
+                counts=one.counts and replace(one.counts, stratum=name),
+            )
+            for one in prepare_pairs(pairs, part, metrics=metrics, pairing=pairing)
+        ]
+    return conclude(estimated(prepared), [p.counts for p in prepared if p.counts is not None])
+
+
+def prepare_pairs(
+    pairs: Sequence[tuple[str, str]], data: ComparisonInput, *, metrics: Sequence[str], pairing: Pairing
+) -> list[Prepared]:
+    """Every measure of every pair, as far as it is known without draws."""
+    swarm_ids = tuple(dict.fromkeys(name for pair in pairs for name in pair))
     prepared: list[Prepared] = []
     for measure, query, by_swarm in _all_samples(swarm_ids, data, metrics):
         asked = measure.name in metrics
@@ -47,10 +81,9 @@ def compare_swarms(
             continue
         sql = _sql(data, query)
         prepared += [
-            prepare(measure, by_swarm[a], by_swarm[b], pairing=pairing, query=query, sql=sql)
-            for a, b in combinations(swarm_ids, 2)
+            prepare(measure, by_swarm[a], by_swarm[b], pairing=pairing, query=query, sql=sql) for a, b in pairs
         ]
-    return conclude(estimated(prepared), [p.counts for p in prepared if p.counts is not None])
+    return prepared
 
 
 def _all_samples(

@@ -63,6 +63,11 @@ class Finding:
     derived: str = ""  # how a unit's value comes from the rows of the query
     query: str = ""  # name of the query whose rows these are
     sql: str = ""
+    p50_difference_low: float | None = None  # 95 % interval of p50_a - p50_b, uncorrected; None: cannot be bounded
+    p50_difference_high: float | None = None
+    p95_difference_low: float | None = None
+    p95_difference_high: float | None = None
+    stratum: str = ""  # key=value of the part that was compared; empty: everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +91,4 @@ class SuccessFinding:
     p_adjusted: float | None = None
     test: str = ""
     sql: str = ""
+    stratum: str = ""

@@ -35,7 +35,7 @@ class ProportionTest:
     interval: str
 
 
-def wilson(k: int, n: int) -> tuple[float, float] | None:
+def wilson(k: float, n: int) -> tuple[float, float] | None:
     """The 95 % Wilson interval of k successes in n; None when n is 0."""
     if n == 0:
         return None

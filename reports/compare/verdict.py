@@ -25,8 +25,8 @@ def conclude(
     adjusted = holm([f.p_value for f in findings])
     tests = sum(p is not None for p in adjusted)
     concluded = tuple(_conclude(f, p, tests) for f, p in zip(findings, adjusted, strict=True))
-    by_pair = {(f.a, f.b): f.p_adjusted for f in concluded if f.metric == "task_success"}
-    return concluded, tuple(replace(s, p_adjusted=by_pair.get((s.a, s.b))) for s in successes)
+    by_pair = {(f.a, f.b, f.stratum): f.p_adjusted for f in concluded if f.metric == "task_success"}
+    return concluded, tuple(replace(s, p_adjusted=by_pair.get((s.a, s.b, s.stratum))) for s in successes)
 
 
 def _conclude(finding: Finding, p_adjusted: float | None, tests: int) -> Finding:
@@ -38,7 +38,7 @@ def _conclude(finding: Finding, p_adjusted: float | None, tests: int) -> Finding
         why = finding.why or "the values do not allow an interval"
         return replace(finding, why=why, warnings=warnings)
     finding = replace(finding, p_adjusted=p_adjusted, tests_corrected=tests, warnings=warnings)
-    side = _shown_side(finding)
+    side = shown_side(finding)
     if finding.interval is None:
         why = f"too few different values {_units_text(finding)} for an interval"
         return replace(finding, verdict="not enough data", why=why)
@@ -47,7 +47,7 @@ def _conclude(finding: Finding, p_adjusted: float | None, tests: int) -> Finding
     return replace(finding, verdict=_word(finding, side), why=_why_shown(finding, tests))
 
 
-def _shown_side(finding: Finding) -> int:
+def shown_side(finding: Finding) -> int:
     """1: the interval lies above "no difference", -1: below, 0: it contains it or there is none."""
     if finding.ratio_low is not None and finding.ratio_high is not None:
         return int(finding.ratio_low > 1) - int(finding.ratio_high < 1)

@@ -6,7 +6,7 @@ Never: opens the connection, reads a table behind the views, puts a user's strin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from reports.queries import sqltext
@@ -96,7 +96,16 @@ class ClickHouseReader:
         return self._ask("configurations", ConfigurationRow, swarms=swarm_ids)
 
     def _ask(self, name: str, make: Callable[..., T], **parameters: Any) -> Result[T]:
-        sql = sqltext.load(name)
+        return self._run(name, sqltext.load(name), make, parameters)
+
+    def ask(
+        self, name: str, sql: str, make: Callable[..., T], time: TimeRange | None, parameters: Mapping[str, Any]
+    ) -> Result[T]:
+        """Any SQL with its parameters; each row becomes what `make` makes of its values."""
+        bounds = {} if time is None else _bounds(time)
+        return self._run(name, sql, make, {**parameters, **bounds})
+
+    def _run(self, name: str, sql: str, make: Callable[..., T], parameters: Mapping[str, Any]) -> Result[T]:
         bound = {key: list(v) if isinstance(v, (list, tuple)) else v for key, v in parameters.items()}
         answer = self._client.query(sql, parameters=bound)
         rows = tuple(make(*row) for row in _values(answer.result_rows))

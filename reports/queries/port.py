@@ -98,6 +98,8 @@ class TaskRow:
     output_tokens: float | None
     provenances: tuple[str, ...]
     cost_provenances: tuple[str, ...]
+    task_class: str = ""  # tag task_class, else tag benchmark, else the workflow
+    started_ms: int | None = None  # when its first repeat began
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Final
 
 Parameter = int | str | Sequence[str]
 
-_PLACEHOLDER: Final = re.compile(r"\{(?P<name>[a-z_]+):(?P<type>[A-Za-z0-9()]+)\}")
+_PLACEHOLDER: Final = re.compile(r"\{(?P<name>[a-z_][a-z0-9_]*):(?P<type>[A-Za-z0-9()]+)\}")
 
 
 @cache

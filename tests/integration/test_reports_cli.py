@@ -99,6 +99,25 @@ def test_compare_as_json_has_the_documented_fields(environment: dict[str, str]) 
     assert json.loads(result.stdout)["success"][0]["n"] == 40
 
 
+def test_compare_of_filters_as_markdown_is_a_report_about_the_sides(environment: dict[str, str]) -> None:
+    sides = ("--a", "swarm=slow,status=completed", "--b", "swarm=fast,status=completed")
+    result = _murmur(environment, "compare", "swarms", *sides, "--format", "markdown")
+    assert result.returncode == 0, result.stderr
+    assert "## swarm=slow,status=completed (A) against swarm=fast,status=completed (B)" in result.stdout
+    assert "| task duration |" in result.stdout
+    assert "observational: nobody drew lots" in result.stdout
+
+
+def test_a_part_of_the_time_is_a_side(environment: dict[str, str]) -> None:
+    moment = (T0 + timedelta(seconds=20)).isoformat().replace("+00:00", "Z")
+    sides = ("--a", f"swarm=slow,from={moment}", "--b", f"swarm=slow,to={moment}")
+    result = _murmur(environment, "compare", "swarms", *sides, "--format", "json")
+    assert result.returncode == 0, result.stderr
+    comparisons = {c["metric"]: c for c in json.loads(result.stdout)["comparisons"]}
+    assert (comparisons["task_duration"]["n_a"], comparisons["task_duration"]["n_b"]) == (20, 20)
+    assert comparisons["task_duration"]["paired"] is False
+
+
 def test_generate_writes_the_files_and_prints_their_paths(environment: dict[str, str], tmp_path: Path) -> None:
     result = _murmur(
         environment,
@@ -129,6 +148,17 @@ def test_generate_writes_the_files_and_prints_their_paths(environment: dict[str,
         (("compare", "swarms", "slow", "nobody"), 1, "swarm nobody has no event in the database"),
         (("compare", "swarms", "slow", "slow"), 2, "two different swarms"),
         (("compare", "swarms", "slow", "fast", "--time-range", "soon"), 2, "write last-24h"),
+        (("compare", "swarms", "slow", "swarm=slow"), 2, "are the same side"),
+        (("compare", "swarms", "slow", "model="), 2, "is not key=value"),
+        (
+            ("compare", "swarms", "slow", "fast", "--filter", "team=x"),
+            1,
+            "slow, fast has no event that passes --filter",
+        ),
+        (("compare", "rank", *"abcdefghijk", "--format", "html"), 2, "at most 10 sides"),
+        (("compare", "benchmark", "--baseline", "a", "--candidates", "a"), 2, "other than the baseline"),
+        (("gate", "--baseline", "slow", "--candidate", "fast", "--allow", "0.5"), 2, "a ratio of at least 1"),
+        (("gate", "--baseline", "slow", "--candidate", "nobody"), 2, "swarm nobody has no event"),
         (
             ("report", "generate", "--swarm", "slow", "--format", "docx"),
             2,

@@ -1,6 +1,7 @@
 -- One row a task: the mean of its repeats. A task without task_id stands for itself and cannot be paired.
 -- Cost and tokens are the task activity's own; where it has none, the sum of the task's model calls divided by
 -- its repeats, and only if every one of those calls has the number (else NULL: a part is not the whole).
+-- A task of a benchmark (tag benchmark) is that benchmark's: two benchmarks may use one id for different tasks.
 -- Success is the reported flag; where none was reported, completed = 1 and failed = 0. A success that its source only
 -- declares (tag declared_success) is no outcome: a tool that says "true" of every task has measured nothing.
 WITH
@@ -8,7 +9,8 @@ WITH
     (
         SELECT
             swarm_id,
-            if(task_id = '', activity_id, task_id) AS task_key,
+            if(task_id = '', activity_id,
+                if(a.tags['benchmark'] = '', task_id, concat(a.tags['benchmark'], '/', task_id))) AS task_key,
             task_id != '' AS named,
             count() AS repeats,
             countIf(a.success IS NOT NULL
@@ -24,7 +26,10 @@ WITH
                 ifNull(a.cache_write_5m_tokens, 0) + ifNull(a.cache_write_1h_tokens, 0))) AS cache_write_tokens,
             avgOrNull(a.output_tokens) AS output_tokens,
             groupUniqArray(toString(a.provenance)) AS provenances,
-            groupUniqArrayIf(toString(a.cost_provenance), a.cost_usd IS NOT NULL) AS cost_provenances
+            groupUniqArrayIf(toString(a.cost_provenance), a.cost_usd IS NOT NULL) AS cost_provenances,
+            any(multiIf(a.tags['task_class'] != '', a.tags['task_class'],
+                a.tags['benchmark'] != '', a.tags['benchmark'], a.workflow)) AS task_class,
+            toUnixTimestamp64Milli(min(a.started_at)) AS started_ms
         FROM v_activities AS a
         WHERE kind = 'task'
             AND swarm_id IN {swarms:Array(String)}
@@ -36,7 +41,7 @@ WITH
     (
         SELECT
             swarm_id,
-            task_id AS task_key,
+            if(c.tags['benchmark'] = '', task_id, concat(c.tags['benchmark'], '/', task_id)) AS task_key,
             count() AS calls,
             count(c.cost_usd) = count() AS all_priced,
             sum(c.cost_usd) AS call_cost_usd,
@@ -74,7 +79,9 @@ SELECT
         if(c.calls > 0 AND c.all_cache_write, c.call_cache_write_tokens / t.repeats, NULL)) AS cache_write_tokens,
     coalesce(t.output_tokens, if(c.calls > 0 AND c.all_output, c.call_output_tokens / t.repeats, NULL)) AS output_tokens,
     arraySort(t.provenances) AS provenances,
-    arraySort(if(empty(t.cost_provenances), c.call_cost_provenances, t.cost_provenances)) AS cost_provenances
+    arraySort(if(empty(t.cost_provenances), c.call_cost_provenances, t.cost_provenances)) AS cost_provenances,
+    t.task_class AS task_class,
+    t.started_ms AS started_ms
 FROM tasks AS t
 LEFT JOIN calls AS c ON c.swarm_id = t.swarm_id AND c.task_key = t.task_key AND t.named
 ORDER BY swarm_id, task_id

@@ -1,0 +1,135 @@
+"""The questions of an analysis, asked of sides: costs, repeats, durations, the shape of runs, settings.
+
+In: a connected client, sides. Out: typed rows with the SQL that gave them. Never: a computation beyond the query's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from reports.queries import sqltext
+from reports.queries.clickhouse import ClickHouseReader
+from reports.queries.port import Result, TaskRow, TimeRange
+from reports.queries.side import Side
+from reports.queries.sides import with_sides
+
+T = TypeVar("T")
+ACTIVITIES_MAX: Final = 500_000  # of all runs whose shape is computed: about a second and 300 MB
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """Model calls that one price applies to: one group, model, day and band of prompt tokens."""
+
+    side: str
+    of: str
+    model: str
+    day_ms: int
+    prompt_tokens_from: int
+    calls: int
+    priced: int
+    cost_usd: float | None
+    input: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    output: int
+    without_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatRow:
+    """One piece of work; `hash` '' is work without a hash. again_*: of all completions but the first."""
+
+    side: str
+    kind: str
+    name: str
+    hash: str
+    times: int
+    agents: int
+    again_ms: float | None
+    again_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DurationRow:
+    """One kind and name of work."""
+
+    side: str
+    kind: str
+    name: str
+    total: int
+    measured: int
+    p50_ms: float | None
+    sum_ms: float | None
+    failed: int
+    conflicts: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpanRow:
+    """One activity with both ends, epoch ms."""
+
+    side: str
+    run_id: str
+    kind: str
+    agent_id: str
+    parent_agent_id: str
+    name: str
+    started_ms: int
+    ended_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcomeRow:
+    """One run that declared its settings, and the means of its tasks."""
+
+    side: str
+    run_id: str
+    tasks: int
+    task_duration: float | None
+    cost_usd: float | None
+    task_success: float | None
+    configuration: Mapping[str, str]
+    provenances: tuple[str, ...] = ()
+    cost_provenances: tuple[str, ...] = ()
+
+
+class AnalysisReader:
+    """Asks each question of all sides at once."""
+
+    def __init__(self, client: Any, sides: Sequence[Side], time: TimeRange) -> None:
+        self._reader = ClickHouseReader(client)
+        self._sides = tuple(sides)
+        self._time = time
+
+    def usage(self, by: str, bands: Sequence[int]) -> Result[UsageRow]:
+        """`by` is a column of activities; `bands` the lower ends of the price book's bands, ascending from 0."""
+        return self._ask("call_usage", UsageRow, key=by, bands=list(bands))
+
+    def repeats(self) -> Result[RepeatRow]:
+        """Tasks by hash and tool calls by input hash."""
+        return self._ask("repeats", RepeatRow)
+
+    def durations(self) -> Result[DurationRow]:
+        """Phases, tasks by agent, tools, models, messages."""
+        return self._ask("durations", DurationRow)
+
+    def spans(self) -> Result[SpanRow]:
+        """At most ACTIVITIES_MAX + 1 activities, in order of their runs and starts."""
+        return self._ask("run_activities", SpanRow, limit=ACTIVITIES_MAX + 1)
+
+    def tasks(self) -> Result[TaskRow]:
+        """One row a task, as for a comparison."""
+        return self._ask("tasks", TaskRow)
+
+    def runs(self) -> Result[RunOutcomeRow]:
+        """Runs with settings and tasks."""
+        return self._ask("run_outcomes", RunOutcomeRow)
+
+    def _ask(self, name: str, make: Callable[..., T], *, key: str = "", **parameters: Any) -> Result[T]:
+        names = [side.name for side in self._sides]
+        sql, bound = with_sides(sqltext.load(name), self._sides, key=key)
+        return self._reader.ask(name, sql, make, self._time, {**bound, "swarms": names, **parameters})
