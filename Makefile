@@ -24,12 +24,12 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.app: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo 'installing into $(VENV) (about 1.3 GB, a minute or two) ...'
-	@$(PIP) install --constraint constraints.txt --editable '.[server,embedded]'
+	@echo 'installing into $(VENV) (about 1.4 GB, a minute or two) ...'
+	@$(PIP) install --constraint constraints.txt --editable '.[server,embedded,pdf]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.app
-	@$(PIP) install --constraint constraints.txt --editable '.[server,embedded,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[server,embedded,pdf,dev]'
 	@touch $@
 
 demo: $(VENV)/.app

@@ -326,7 +326,7 @@ def load(config_file: Path | None = None, **overrides: Any) -> Settings:
     Raises SettingsError with every mistake, one a line, when any value breaks its rule.
     """
     path = config_file or (Path(p) if (p := os.environ.get(f"{ENV_PREFIX}CONFIG")) else None)
-    from_file = _read(path) if path is not None else {}
+    from_file = read_table(path) if path is not None else {}
     mistakes = [_unknown(path, name) for name in sorted(set(from_file) - set(Settings.model_fields))]
     known = {name: value for name, value in from_file.items() if name in Settings.model_fields}
     from_env = {
@@ -357,7 +357,8 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return values
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_table(path: Path) -> dict[str, Any]:
+    """The one table of a TOML, YAML or JSON file (by its ending). Raises SettingsError in one line."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -374,7 +375,7 @@ def _read(path: Path) -> dict[str, Any]:
     except Exception as error:
         raise SettingsError(f"{path}: not valid {path.suffix.lstrip('.') or 'toml'}: {_one_line(error)}") from None
     if not isinstance(data, dict):
-        raise SettingsError(f"{path}: the file must hold one table of settings")
+        raise SettingsError(f"{path}: the file must hold one table of names and values")
     return data
 
 

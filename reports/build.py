@@ -5,6 +5,7 @@ In: a Reader, a ReportConfig. Out: `Report`; files. Never: SQL, statistics or HT
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +16,12 @@ from models.detect.catalogue import NAMES
 from reports.analysis.insights import sentences
 from reports.analysis.quality import quality_notes
 from reports.analysis.summary import summarise
-from reports.compare.engine import ComparisonInput, compare_swarms
-from reports.compare.finding import Finding, SuccessFinding
-from reports.config import OutputFormat, ReportConfig
+from reports.analysis.trend import TrendLine
+from reports.compare.engine import ComparisonInput
+from reports.compare.finding import Finding
+from reports.config import OutputFormat, ReportConfig, TextFormat
+from reports.details import details
+from reports.final import of_finished_run
 from reports.queries.port import (
     AnomalyRow,
     ModelCostRow,
@@ -51,10 +55,12 @@ def build_report(
     report_id: str | None = None,
     with_charts: bool = True,
 ) -> Report:
-    """Asks every question once, then computes. Raises UnknownSwarmError when a swarm has no rows.
+    """Asks every question once, then computes; without charts it saves a second or two and their windows' query.
 
-    `with_charts=False` saves a second or two where nobody will look at them; their windows are not asked for either.
+    Raises UnknownSwarmError when a swarm has no rows; RunNotFinishedError for a final report of a run that goes on.
     """
+    if config.kind == "final":
+        config = of_finished_run(reader, config)
     swarm_ids, time = config.swarms, config.time
     queries: dict[str, Query] = {}
 
@@ -78,62 +84,85 @@ def build_report(
     data = ComparisonInput(
         tasks, keep(reader.calls(swarm_ids, time)), keep(reader.agent_metrics(swarm_ids, time)), queries
     )
-    findings: tuple[Finding, ...] = ()
-    successes: tuple[SuccessFinding, ...] = ()
-    if len(swarm_ids) > 1:
-        findings, successes = compare_swarms(swarm_ids, data, metrics=config.metrics, pairing=config.pairing)
-    summaries = tuple(
-        summarise(
-            swarm_id,
-            swarms=swarms,
-            activities=activities,
-            tasks=tasks,
-            anomalies=anomaly_counts,
-            configurations=configurations,
-        )
-        for swarm_id in swarm_ids
+    more = details(reader, config, data)
+    facts = functools.partial(
+        summarise,
+        swarms=swarms,
+        activities=activities,
+        tasks=tasks,
+        anomalies=anomaly_counts,
+        configurations=configurations,
     )
+    summaries = tuple(map(facts, swarm_ids))
     return Report(
         report_id=report_id or uuid.uuid4().hex,
         created_at_ms=(clock or SystemClock()).now_ms(),
         title=config.title or _title(config),
         config=config,
         summaries=summaries,
-        sentences=sentences(findings, summaries),
-        comparisons=findings,
-        success=successes,
-        charts=_charts(config, findings, tasks, windows, scored, lines, costs) if with_charts else (),
+        sentences=sentences(more.findings, summaries, more.trend, more.breakdown, costs),
+        comparisons=more.findings,
+        success=more.successes,
+        charts=_charts(config, more.findings, more.trend, tasks, windows, scored, lines, costs) if with_charts else (),
         anomalies=tuple(anomalies),
         anomalies_total=sum(row.anomalies for row in anomaly_counts),
         agents=tuple(agents),
         costs=tuple(costs),
-        quality=quality_notes(summaries, findings, dead_letters),
-        queries=queries,
+        quality=quality_notes(summaries, more.findings, dead_letters),
+        queries=queries | more.queries,
+        trend=more.trend,
+        runs=more.runs,
+        breakdown=more.breakdown,
+        alerts=more.alerts,
+        resources=more.resources,
     )
 
 
 def write_report(report: Report, out_dir: Path, formats: Sequence[OutputFormat]) -> list[Path]:
     """Writes `<out_dir>/<kind>-<id>.<format>` for each format; returns the paths in the order asked for."""
-    return write_rendered(report, out_dir, {name: render(report, name) for name in formats})
+    return write_rendered(report, out_dir, {name: body(report, name) for name in formats})
 
 
-def write_rendered(report: Report, out_dir: Path, bodies: Mapping[str, str]) -> list[Path]:
+def write_rendered(report: Report, out_dir: Path, bodies: Mapping[str, str | bytes]) -> list[Path]:
     """The same for formats that are rendered already."""
     out_dir.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, body in bodies.items():
-        path = out_dir / f"{report.config.kind}-{report.report_id[:FILE_ID_LENGTH]}.{name}"
-        path.write_text(body, encoding="utf-8")
+    for name, content in bodies.items():
+        path = out_dir / file_name(report, name)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
         paths.append(path)
     return paths
 
 
-def render(report: Report, name: OutputFormat) -> str:
+def file_name(report: Report, name: str) -> str:
+    """`comparison-0123456789ab.html`; text ends in `.txt`."""
+    return f"{report.config.kind}-{report.report_id[:FILE_ID_LENGTH]}.{'txt' if name == 'text' else name}"
+
+
+def body(report: Report, name: OutputFormat) -> str | bytes:
+    """The report in any format; PDF is bytes. Raises PdfUnavailableError without the extra `pdf`."""
+    if name == "pdf":
+        from reports.render.pdf import render_pdf
+
+        return render_pdf(report)
+    return render(report, name)
+
+
+def render(report: Report, name: TextFormat) -> str:
     """The report as text in one format."""
+    # Imported where needed: JSON and CSV need no template engine.
     if name == "json":
         from reports.render.json import render_json
 
         return render_json(report)
+    if name == "csv":
+        from reports.render.csv import render_csv
+
+        return render_csv(report)
+    if name == "text":
+        from reports.render.text import render_text
+
+        return render_text(report)
     if name == "md":
         from reports.render.markdown import render_markdown
 
@@ -161,6 +190,7 @@ def _line_metrics(anomalies: Sequence[AnomalyRow]) -> tuple[str, ...]:
 def _charts(
     config: ReportConfig,
     findings: Sequence[Finding],
+    trend: Sequence[TrendLine],
     tasks: Sequence[TaskRow],
     windows: Sequence[WindowRow],
     anomalies: Sequence[AnomalyRow],
@@ -168,12 +198,18 @@ def _charts(
     costs: Sequence[ModelCostRow],
 ) -> tuple[Chart, ...]:
     from reports.charts import comparison, swarms
+    from reports.charts.trend import over_periods
 
-    drawn = [comparison.forest(findings), comparison.durations(tasks, config.swarms)]
+    drawn = [over_periods(line) for line in trend]
+    drawn += [comparison.forest(findings), comparison.durations(tasks, config.swarms)]
     drawn += [swarms.over_time(windows, anomalies, metric) for metric in lines]
     drawn.append(swarms.cost_by_model(costs))
     return tuple(chart for chart in drawn if chart is not None)
 
 
 def _title(config: ReportConfig) -> str:
+    if config.kind == "trend" and config.period is not None:
+        return f"{config.swarms[0]}: {config.period} trend"
+    if config.kind == "final":
+        return f"{config.swarms[0]}: run {config.run or '(unnamed)'}"
     return " against ".join(config.swarms) if len(config.swarms) > 1 else config.swarms[0]

@@ -43,7 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "migrate": ("interfaces.cli.migrate", "Bring the ClickHouse schema up to date."),
     "audit": ("interfaces.cli.audit", "Compare raw rows, window rows and offsets; 0 equal, 1 different."),
     "replay": ("interfaces.cli.replay", "Compute results again from the log; compare, repair or change the version."),
-    "report": ("interfaces.cli.report", "Generate, list and show reports."),
+    "report": ("interfaces.cli.report", "Generate, list, show and schedule reports."),
     "alerts": ("interfaces.cli.alerts", "See, acknowledge and silence alerts; check rules; run the alerter."),
     "detect": ("interfaces.cli.detect", "Show the named detectors and their limits; check a policy."),
     "backtest": ("interfaces.cli.backtest", "Try the stream's scores and alert rules on the past."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -26,12 +26,20 @@ _WORDS: Final = {
 }
 
 
+class Attachment(msgspec.Struct, frozen=True):
+    """A file that goes with a message: a mail attaches it, a webhook gets it as base64, a chat does not."""
+
+    name: str
+    media_type: str  # such as text/html
+    content: bytes
+
+
 class Message(msgspec.Struct, frozen=True):
     """One message. `key`: the same whenever the same transitions are told again; receivers drop a second one by it."""
 
     key: str
     rule: str
-    event: Event
+    event: Event | Literal["report"]  # report: no alert, a report that was asked for
     severity: str  # the worst of its alerts
     title: str
     lines: tuple[str, ...]  # one an alert
@@ -39,6 +47,7 @@ class Message(msgspec.Struct, frozen=True):
     at_ms: int
     alert_ids: tuple[str, ...]
     group: dict[str, str] = {}
+    attachments: tuple[Attachment, ...] = ()
 
 
 def messages_of(transitions: Sequence[Transition], rules: Mapping[str, Rule]) -> list[Message]:

@@ -53,6 +53,9 @@ class Sentence:
     text: str
     about: str  # metric or fact name
     tone: str  # better | worse | neutral | unknown
+    anchor: str = ""  # where the HTML shows what it was made from
+    query: str = ""  # the query whose rows it rests on
+    n: int | None = None  # units of analysis or rows behind it; None: it counts other sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +65,8 @@ class QualityNote:
     text: str
     level: str  # ok | note | warning
     query: str
+
+
+def finding_anchor(pair: int, metric: str) -> str:
+    """The id, within the HTML, of the finding about `metric` of the `pair`-th compared pair (from 0)."""
+    return f"c{pair}-{metric}"

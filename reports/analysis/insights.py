@@ -1,30 +1,43 @@
 """Plain sentences, each made from one computed finding or fact.
 
-In: concluded findings, summaries. Out: `Sentence`. Never: a winner without a verdict; a cause: all of it is
-observational.
+In: concluded findings, summaries, trend lines, breakdowns. Out: `Sentence`, each with n and a link to where it comes
+from. Never: a winner without a verdict; a cause: all of it is observational.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.analysis.facts import Sentence, SwarmSummary
+from reports.analysis.facts import Sentence, SwarmSummary, finding_anchor
+from reports.analysis.trend import TrendLine
 from reports.compare.finding import Finding
-from reports.numbers import number, quantity
+from reports.numbers import difference, number, quantity
+from reports.queries.port import BreakdownRow, ModelCostRow
 
 _ORDER = {"worse": 0, "better": 0, "higher": 1, "lower": 1, "no difference shown": 2, "not ranked": 3}
 
 
-def sentences(findings: Sequence[Finding], summaries: Sequence[SwarmSummary]) -> tuple[Sentence, ...]:
-    """Findings first, those with a difference before those without; then what each swarm should know of itself."""
-    lines = [_overall(a, b, findings) for a, b in dict.fromkeys((f.a, f.b) for f in findings)]
+def sentences(
+    findings: Sequence[Finding],
+    summaries: Sequence[SwarmSummary],
+    trend: Sequence[TrendLine] = (),
+    breakdown: Sequence[BreakdownRow] = (),
+    costs: Sequence[ModelCostRow] = (),
+) -> tuple[Sentence, ...]:
+    """Trends first, then findings, those with a difference before those without; then each swarm by itself."""
+    lines = [_trend(line) for line in trend]
+    pairs = list(dict.fromkeys((f.a, f.b) for f in findings))
+    lines += [_overall(a, b, findings) for a, b in pairs]
     told = [f for f in findings if f.verdict in _ORDER]
     told.sort(key=lambda f: _ORDER[f.verdict])
-    lines += [_finding(f) for f in told]
+    lines += [_finding(f, finding_anchor(pairs.index((f.a, f.b)), f.metric)) for f in told]
     silent = [f for f in findings if f.verdict == "not enough data"]
     if silent:
         lines.append(_silent(silent))
-    lines.extend(line for summary in summaries for line in _swarm(summary))
+    for summary in summaries:
+        lines.extend(_swarm(summary))
+        lines.extend(_errors(summary, [r for r in breakdown if r.swarm_id == summary.swarm_id]))
+        lines.extend(_models(summary, [r for r in costs if r.swarm_id == summary.swarm_id]))
     return tuple(lines)
 
 
@@ -45,20 +58,25 @@ def _overall(a: str, b: str, findings: Sequence[Finding]) -> Sentence:
     ]
     text = f"{lead}{f' compared with {b}' if parts else ''}{'; ' + ', '.join(rest) if rest and parts else ''}."
     tone = "better" if "better" in words and "worse" not in words else "neutral"
-    return Sentence(text, "", "worse" if "worse" in words and "better" not in words else tone)
+    return Sentence(text, "", "worse" if "worse" in words and "better" not in words else tone, "comparison")
 
 
-def _finding(f: Finding) -> Sentence:
+def _finding(f: Finding, anchor: str) -> Sentence:
     label = f.label[0].upper() + f.label[1:]
     values = f"{quantity(f.mean_a, f.unit)} against {quantity(f.mean_b, f.unit)}"
+    n = f.n_a if f.paired else f.n_a + f.n_b
     if f.verdict == "no difference shown":
-        return Sentence(f"{label}: no difference shown between {f.a} and {f.b} ({values}).", f.metric, "neutral")
+        text = f"{label}: no difference shown between {f.a} and {f.b} ({values}, {_units(f)})."
+        return Sentence(text, f.metric, "neutral", anchor, f.query, n)
     if f.verdict == "not ranked":
-        return Sentence(f"{label}: not ranked, because {f.why}.", f.metric, "unknown")
+        return Sentence(f"{label}: not ranked, because {f.why}.", f.metric, "unknown", anchor, f.query, n)
     return Sentence(
         f"{label}: {f.a} is {f.verdict} than {f.b}, {_size(f)} ({values}, {_units(f)}).",
         f.metric,
         f.verdict if f.verdict in {"better", "worse"} else "neutral",
+        anchor,
+        f.query,
+        n,
     )
 
 
@@ -81,21 +99,73 @@ def _units(f: Finding) -> str:
 
 def _silent(findings: Sequence[Finding]) -> Sentence:
     labels = ", ".join(dict.fromkeys(f.label for f in findings))
-    return Sentence(f"Not enough data to compare: {labels}.", "", "unknown")
+    return Sentence(f"Not enough data to compare: {labels}.", "", "unknown", "comparison")
 
 
 def _swarm(summary: SwarmSummary) -> list[Sentence]:
     lines = []
     if work := _work(summary):
-        lines.append(Sentence(work, "tasks", "neutral"))
+        tasks = summary.fact("tasks")
+        lines.append(Sentence(work, "tasks", "neutral", "f-tasks", "activities", tasks.n if tasks else None))
     anomalies = summary.fact("anomalies")
     if anomalies is not None and anomalies.value:
         severe = [f for s in ("critical", "high") if (f := summary.fact(f"anomalies_{s}")) and f.value]
         detail = ", ".join(f"{f.value} {f.name.removeprefix('anomalies_')}" for f in severe)
         noun = "anomaly" if anomalies.value == 1 else "anomalies"
         text = f"{summary.swarm_id} showed {anomalies.value} {noun}" + (f" ({detail})" if detail else "") + "."
-        lines.append(Sentence(text, "anomalies", "neutral"))
+        lines.append(Sentence(text, "anomalies", "neutral", "f-anomalies", anomalies.query, anomalies.n))
     return lines
+
+
+def _errors(summary: SwarmSummary, rows: Sequence[BreakdownRow]) -> list[Sentence]:
+    """The most frequent class of error, where failed tasks name one."""
+    errors = [row for row in rows if row.dimension == "error type" and row.failed]
+    failed = summary.fact("tasks_failed")
+    if not errors or failed is None or not failed.value:
+        return []
+    first = max(errors, key=lambda row: (row.failed, row.value))
+    text = (
+        f"{summary.swarm_id}: {failed.value:,} of {failed.n:,} task runs failed; the most frequent class of error is "
+        f"{first.value} ({first.failed:,} of them)."
+    )
+    return [Sentence(text, "tasks_failed", "neutral", "breakdown", "breakdown", failed.n)]
+
+
+def _models(summary: SwarmSummary, rows: Sequence[ModelCostRow]) -> list[Sentence]:
+    """Which model the money went to, where several have a price; what has none is counted beside it."""
+    priced = [(row.cost_usd, row.model) for row in rows if row.cost_usd]
+    if len(priced) < 2:
+        return []
+    total, (most, model) = sum(cost for cost, _ in priced), max(priced)
+    calls, with_price = sum(row.calls for row in rows), sum(row.priced for row in rows)
+    text = (
+        f"{summary.swarm_id}: {quantity(most / total, 'ratio')} of the cost of its model calls is "
+        f"{model or 'unnamed'}'s ({quantity(most, 'USD')} of {quantity(total, 'USD')}; "
+        f"{with_price:,} of {calls:,} calls have a price)."
+    )
+    return [Sentence(text, "cost_usd", "neutral", "f-cost_usd", "cost_by_model", with_price)]
+
+
+def _trend(line: TrendLine) -> Sentence:
+    label = line.label[0].upper() + line.label[1:]
+    anchor, n = f"t-{line.metric}", line.tasks_used
+    if line.slope is not None and line.slope_low is None:
+        return Sentence(
+            f"{label}: {line.verdict}: {line.why} ({quantity(line.current.value, line.unit)}, {n:,} tasks).",
+            line.metric,
+            "neutral",
+            anchor,
+            "tasks_by_period",
+            n,
+        )
+    if line.slope is None or line.slope_low is None or line.slope_high is None:
+        return Sentence(
+            f"{label}: no trend can be told, {line.why}.", line.metric, "unknown", anchor, "tasks_by_period", n
+        )
+    low, high = (difference(x, line.unit) for x in (line.slope_low, line.slope_high))
+    size = f"{difference(line.slope, line.unit)} a period [{low}, {high}], {line.periods_used} periods, {n:,} tasks"
+    tone = {"improving": "better", "worsening": "worse"}.get(line.verdict, "neutral")
+    return Sentence(f"{label}: {line.verdict} ({size}).", line.metric, tone, anchor, "tasks_by_period", n)
 
 
 def _work(summary: SwarmSummary) -> str:
@@ -107,7 +177,10 @@ def _work(summary: SwarmSummary) -> str:
     who = f" by {agents.value:,} agent{'' if agents.value == 1 else 's'}" if agents and agents.value else ""
     text = f"{summary.swarm_id}: {tasks.value:,} task run{'' if tasks.value == 1 else 's'}{who}"
     if "success_ratio" in known:
-        text += f", {quantity(known['success_ratio'].value, 'ratio')} successful"
+        success = known["success_ratio"]
+        text += f", {quantity(success.value, 'ratio')} successful"
+        if success.low is not None and success.high is not None:
+            text += f" [{quantity(success.low, 'ratio')}, {quantity(success.high, 'ratio')}]"
     if "task_duration_p50" in known and "task_duration_p95" in known:
         p50, p95 = (quantity(known[f"task_duration_{p}"].value, "ms") for p in ("p50", "p95"))
         text += f", half of them within {p50} and 95 % within {p95}"

@@ -32,6 +32,7 @@ PADDING_PX: Final[dict[str, float]] = {"left": 12, "right": 16, "top": 5, "botto
 # DejaVu Sans, what a page shows where it has no font of its own, is up to a fifth wider than the measured one; a
 # character is half as wide as high.
 FONT_SLACK_PX: Final = 0.2 * 0.5 * FONT_PX
+TITLE_PADDING_PX: Final = 4 + round(8 * FONT_SLACK_PX)  # the same room beside an axis' labels of eight characters
 
 
 def padding(labels: Iterable[str]) -> dict[str, float]:
@@ -52,6 +53,7 @@ def configuration() -> dict[str, Any]:
         "titleFontSize": FONT_PX,
         "titleFontWeight": "normal",
         "labelLimit": 260,
+        "titlePadding": TITLE_PADDING_PX,
     }
     return {
         "background": "transparent",

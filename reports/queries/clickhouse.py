@@ -14,14 +14,17 @@ from reports.queries.port import (
     ActivityRow,
     AgentMetricRow,
     AgentRow,
+    AlertRow,
     AnomalyCountRow,
     AnomalyRow,
+    BreakdownRow,
     CallRow,
     ConfigurationRow,
     DeadLetterRow,
     ModelCostRow,
     Query,
     Result,
+    RunRow,
     SwarmRow,
     TaskRow,
     TimeRange,
@@ -94,6 +97,15 @@ class ClickHouseReader:
 
     def configurations(self, swarm_ids: Sequence[str]) -> Result[ConfigurationRow]:
         return self._ask("configurations", ConfigurationRow, swarms=swarm_ids)
+
+    def runs(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[RunRow]:
+        return self._ask("runs", RunRow, swarms=swarm_ids, **_bounds(time))
+
+    def breakdown(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[BreakdownRow]:
+        return self._ask("breakdown", BreakdownRow, swarms=swarm_ids, **_bounds(time))
+
+    def alerts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AlertRow]:
+        return self._ask("alerts", AlertRow, swarms=swarm_ids, **_bounds(time))
 
     def _ask(self, name: str, make: Callable[..., T], **parameters: Any) -> Result[T]:
         return self._run(name, sqltext.load(name), make, parameters)

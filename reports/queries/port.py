@@ -215,6 +215,48 @@ class ConfigurationRow:
     configuration: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run of a swarm, epoch ms; `ended_ms` None: it has not said that it ended."""
+
+    swarm_id: str
+    run_id: str
+    status: str
+    started_ms: int
+    ended_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BreakdownRow:
+    """The tasks of a swarm that share a phase, pattern, role or class of error; `priced` of them have a cost."""
+
+    swarm_id: str
+    dimension: str  # phase | pattern | role | error type
+    value: str
+    tasks: int
+    completed: int
+    failed: int
+    measured: int  # tasks with a duration
+    duration_p50_ms: float | None
+    duration_p95_ms: float | None
+    priced: int
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """One alert about a swarm in its newest state; epoch ms."""
+
+    swarm_id: str
+    rule: str
+    severity: str
+    state: str
+    since_ms: int
+    at_ms: int
+    reason: str
+    alert_id: str
+
+
 class Reader(Protocol):
     """Every question a report may ask. Swarms not present simply give no row."""
 
@@ -268,4 +310,16 @@ class Reader(Protocol):
 
     def configurations(self, swarm_ids: Sequence[str]) -> Result[ConfigurationRow]:
         """What the runs of each swarm declared."""
+        ...
+
+    def runs(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[RunRow]:
+        """The runs that overlap the time range."""
+        ...
+
+    def breakdown(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[BreakdownRow]:
+        """Tasks by phase, pattern, role and class of error."""
+        ...
+
+    def alerts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AlertRow]:
+        """Alerts that were open within the time range."""
         ...

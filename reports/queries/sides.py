@@ -3,7 +3,7 @@
 In: sides, a connected client. Out: the rows of the same questions, where `swarm_id` is a side's name.
 Never: SQL of its own for a question that has a file; an answer about a side that its rows cannot give.
 
-Series (windows, anomalies) are of swarms and agents: they are known only for a side that is a whole swarm.
+Series (windows, anomalies, alerts) are of swarms and agents: they are known only for a side that is a whole swarm.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from reports.queries.port import (
     ActivityRow,
     AgentMetricRow,
     AgentRow,
+    AlertRow,
     AnomalyCountRow,
     AnomalyRow,
+    BreakdownRow,
     CallRow,
     ConfigurationRow,
     DeadLetterRow,
     ModelCostRow,
     Result,
+    RunRow,
     SwarmRow,
     TaskRow,
     TimeRange,
@@ -33,7 +36,7 @@ from reports.queries.port import (
 )
 from reports.queries.side import Condition, Side, condition_sql, key_sql
 
-RowT = TypeVar("RowT", SwarmRow, AnomalyRow, AnomalyCountRow, WindowRow)
+RowT = TypeVar("RowT", SwarmRow, AlertRow, AnomalyRow, AnomalyCountRow, WindowRow)
 T = TypeVar("T")
 _VIEWS: Final = re.compile(r"\bFROM (v_activities|v_metrics|v_swarms)\b")
 _ROW: Final = "SELECT * REPLACE ({{side{n}:String}} AS swarm_id){extra} FROM {view} AS v WHERE {condition}"
@@ -90,6 +93,15 @@ class SideReader:
 
     def configurations(self, swarm_ids: Sequence[str]) -> Result[ConfigurationRow]:
         return self._ask("configurations", ConfigurationRow, swarm_ids, None)
+
+    def runs(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[RunRow]:
+        return self._ask("runs", RunRow, swarm_ids, time)
+
+    def breakdown(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[BreakdownRow]:
+        return self._ask("breakdown", BreakdownRow, swarm_ids, time)
+
+    def alerts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AlertRow]:
+        return self._renamed(self._plain.alerts(self._whole(swarm_ids), time), swarm_ids)
 
     def strata(self, key: str, time: TimeRange, *, limit: int) -> Result[tuple[str, int]]:
         """The values of `key` among the sides' tasks with their numbers of tasks, the most frequent first."""

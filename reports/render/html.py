@@ -11,9 +11,11 @@ from markupsafe import Markup
 
 from reports.compare.describe import UNITS_MIN
 from reports.render.environment import environment
+from reports.render.tables import detail_tables, trend_tables
 from reports.render.view import Report
 
 AGENTS_SHOWN: Final = 100  # rows of the agents table; the JSON has all
+SHORT_NAME: Final = 24  # characters; a row's head up to here stays on one line, such as a date
 EXECUTIVE_FACTS: Final = frozenset(
     {
         "time_span",
@@ -36,7 +38,7 @@ EXECUTIVE_FACTS: Final = frozenset(
 
 
 def render_html(report: Report) -> str:
-    """`executive` shows the key facts and the ten highest anomalies; `comparison` shows everything."""
+    """`executive` shows the key facts and the ten highest anomalies; the other kinds show everything they have."""
     # The SVG comes from our own charts, which escape the data in it; everything else is escaped here.
     charts = [(chart, Markup(chart.svg)) for chart in report.charts]
     return (
@@ -45,9 +47,12 @@ def render_html(report: Report) -> str:
         .render(
             report=report,
             charts=charts,
-            full=report.config.kind != "executive",
+            full=report.full,
+            first_tables=trend_tables(report),
+            tables=detail_tables(report),
             executive_facts=EXECUTIVE_FACTS,
             agents_shown=AGENTS_SHOWN,
             units_min=UNITS_MIN,
+            short_name=SHORT_NAME,
         )
     )

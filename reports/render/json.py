@@ -40,6 +40,7 @@ def report_object(report: Report) -> dict[str, Any]:
         "sentences": [dataclasses.asdict(s) for s in report.sentences],
         "comparisons": [plain(dataclasses.asdict(f)) for f in report.comparisons],
         "success": [plain(dataclasses.asdict(s)) for s in report.success],
+        "trend": [plain(dataclasses.asdict(line)) for line in report.trend],
         "method": {
             "confidence": 0.95,
             "false_claim_level": LEVEL,
@@ -59,6 +60,12 @@ def report_object(report: Report) -> dict[str, Any]:
             {**plain(dataclasses.asdict(a)), "duration_unit": "ms", "sql": report.queries["agents"].sql}
             for a in report.agents
         ],
+        "runs": [_times(dataclasses.asdict(row), report, "runs", "started", "ended") for row in report.runs],
+        "breakdown": [
+            {**plain(dataclasses.asdict(row)), "duration_unit": "ms", "cost_unit": "USD"} for row in report.breakdown
+        ],
+        "resources": [plain(dataclasses.asdict(row)) for row in report.resources],
+        "alerts": [_times(dataclasses.asdict(row), report, "alerts", "since", "at") for row in report.alerts],
         "data_quality": [dataclasses.asdict(q) for q in report.quality],
         "charts": [{"name": c.name, "title": c.title, "description": c.description} for c in report.charts],
         "queries": {name: dataclasses.asdict(query) for name, query in sorted(report.queries.items())},
@@ -97,3 +104,10 @@ def _anomaly(values: dict[str, Any], report: Report) -> dict[str, Any]:
     values["window_start"] = iso(values.pop("window_start_ms"))
     values["detected_at"] = iso(values.pop("detected_at_ms"))
     return {**plain(values), "sql": report.queries["anomalies"].sql}
+
+
+def _times(values: dict[str, Any], report: Report, query: str, *names: str) -> dict[str, Any]:
+    """Rows whose `<name>_ms` are moments: they become ISO 8601."""
+    for name in names:
+        values[name] = iso(values.pop(f"{name}_ms"))
+    return {**plain(values), "sql": report.queries[query].sql}

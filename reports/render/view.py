@@ -9,9 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reports.analysis.facts import Fact, QualityNote, Sentence, SwarmSummary
+from reports.analysis.trend import TrendLine
 from reports.compare.finding import Finding, SuccessFinding
 from reports.config import ReportConfig
-from reports.queries.port import AgentRow, AnomalyRow, ModelCostRow, Query
+from reports.queries.port import (
+    AgentMetricRow,
+    AgentRow,
+    AlertRow,
+    AnomalyRow,
+    BreakdownRow,
+    ModelCostRow,
+    Query,
+    RunRow,
+)
 
 REPORT_SCHEMA_VERSION = 1  # of the JSON; a field may be added, none changes its meaning
 
@@ -45,6 +55,17 @@ class Report:
     costs: tuple[ModelCostRow, ...]
     quality: tuple[QualityNote, ...]
     queries: Mapping[str, Query]
+    trend: tuple[TrendLine, ...] = ()  # of kind trend
+    # Of kinds technical and final:
+    runs: tuple[RunRow, ...] = ()
+    breakdown: tuple[BreakdownRow, ...] = ()
+    alerts: tuple[AlertRow, ...] = ()
+    resources: tuple[AgentMetricRow, ...] = ()
+
+    @property
+    def full(self) -> bool:
+        """Whether everything is shown, or the key facts alone."""
+        return self.config.kind != "executive"
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

@@ -86,4 +86,7 @@ def mail_of(message: Message, settings: Settings) -> EmailMessage:
     mail["Message-ID"] = f"<{message.key}@murmuration.invalid>"
     mail["X-Murmur-Key"] = message.key
     mail.set_content("\n".join([*message.lines, *(["", message.action] if message.action else [])]) + "\n")
+    for file in message.attachments:
+        kind, _, subtype = file.media_type.partition("/")
+        mail.add_attachment(file.content, maintype=kind, subtype=subtype, filename=file.name)
     return mail

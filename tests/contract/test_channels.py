@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import io
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 import pytest
 from pydantic import SecretStr
 
-from models.alerts.message import Message
+from models.alerts.message import Attachment, Message
 from models.alerts.outbox import Outbox
 from models.clock import ManualClock, SystemClock
 from models.settings import Settings
@@ -254,3 +255,30 @@ async def _deliver(
 
 def _fields(message: Message) -> dict[str, Any]:
     return {name: getattr(message, name) for name in message.__struct_fields__}
+
+
+FILES = (Attachment("a.html", "text/html", "<p>grün</p>".encode()), Attachment("a.pdf", "application/pdf", b"%PDF\xff"))
+
+
+async def test_files_of_a_message_are_attached_to_a_mail_and_posted_as_base64() -> None:
+    message = Message(**{**_fields(MESSAGE), "attachments": FILES})
+    with smtp_receiver() as receiver:
+        await EmailChannel(MailHarness.settings(receiver.port)).send(message)
+        (mail,) = receiver.inbox.mails
+    got = {part.get_filename(): part.get_payload(decode=True) for part in mail.iter_attachments()}
+    assert got == {file.name: file.content for file in FILES}
+    with http_receiver() as web:
+        channel = WebhookChannel(SecretStr(web.url))
+        await channel.send(message)
+        await channel.close()
+        posted = web.requests[0][2]["attachments"]
+    assert [base64.b64decode(file["content"]) for file in posted] == [file.content for file in FILES]
+    assert [file["media_type"] for file in posted] == ["text/html", "application/pdf"]
+
+
+async def test_a_chat_gets_the_words_of_a_message_without_its_files() -> None:
+    with http_receiver() as web:
+        channel = SlackChannel(SecretStr(web.url))
+        await channel.send(Message(**{**_fields(MESSAGE), "attachments": FILES}))
+        await channel.close()
+        assert set(web.requests[0][2]) == {"text"}

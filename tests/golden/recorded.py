@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from reports.queries.port import (
     ActivityRow,
     AgentMetricRow,
     AgentRow,
+    AlertRow,
     AnomalyCountRow,
     AnomalyRow,
+    BreakdownRow,
     CallRow,
     ConfigurationRow,
     DeadLetterRow,
     ModelCostRow,
     Query,
     Result,
+    RunRow,
     SwarmRow,
     TaskRow,
     TimeRange,
@@ -193,3 +197,50 @@ class RecordedReader:
             ConfigurationRow("hasty", "run-2", "completed", {"topology": "star", "retries": "0"}),
         ]
         return self._result("configurations", [row for row in rows if row.swarm_id in swarm_ids])
+
+    def runs(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[RunRow]:
+        rows = [
+            RunRow("careful", "run-1", "completed", T0_MS, T0_MS + 300_000),
+            RunRow("hasty", "run-2", "running", T0_MS + 5_000, None),
+        ]
+        return self._result("runs", [row for row in rows if row.swarm_id in swarm_ids])
+
+    def breakdown(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[BreakdownRow]:
+        rows = [
+            BreakdownRow("careful", "phase", "build <all>", 30, 29, 1, 30, 1_010.0, 1_420.0, 30, 0.48),
+            BreakdownRow("careful", "error type", "timeout", 2, 0, 2, 2, 1_300.0, 1_400.0, 0, None),
+            BreakdownRow("hasty", "phase", "build <all>", 40, 30, 10, 40, 1_990.0, 2_770.0, 39, 0.637),
+            BreakdownRow("hasty", "error type", "bad_tool_input", 10, 0, 10, 10, 2_100.0, 2_900.0, 9, 0.15),
+        ]
+        return self._result("breakdown", [row for row in rows if row.swarm_id in swarm_ids])
+
+    def alerts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AlertRow]:
+        reason = "mean of error_rate over 5m is 0.25 (above 0.1)"
+        rows = [AlertRow("hasty", "error-rate", "critical", "firing", T0_MS, T0_MS + 60_000, reason, "3f9c" * 8)]
+        return self._result("alerts", [row for row in rows if row.swarm_id in swarm_ids])
+
+
+DAY_MS = 86_400_000
+DAY_0_MS = T0_MS - T0_MS % DAY_MS
+
+
+class DailyReader(RecordedReader):
+    """The swarm `careful`, day after day: its tasks slow down by 8 % of the first day's duration a day.
+
+    One day has three tasks only, and one has none.
+    """
+
+    def tasks(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[TaskRow]:
+        day = ((time.from_ms or 0) - DAY_0_MS) // DAY_MS
+        if time.to_ms is None or time.to_ms - (time.from_ms or 0) > DAY_MS:
+            return super().tasks(swarm_ids, time)
+        count = {2: 3, 4: 0}.get(day, TASKS)
+        rows = [
+            replace(
+                _task(0, i),
+                duration_ms=1000 * (1 + 0.08 * day + 0.3 * _wave(i, 30 + day)),
+                successes=int(_wave(i, 40 + day) > 0.1),
+            )
+            for i in range(count)
+        ]
+        return self._result("tasks", rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import pytest
 from models.clock import ManualClock
 from reports.build import build_report, render
 from reports.config import ReportConfig
-from tests.golden.recorded import SWARMS, T0_MS, RecordedReader
+from tests.golden.recorded import DAY_0_MS, DAY_MS, SWARMS, T0_MS, DailyReader, RecordedReader
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -23,9 +24,20 @@ DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="module")
-def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    report = build_report(RecordedReader(), ReportConfig(swarms=SWARMS), clock=ManualClock(T0_MS), report_id="f" * 32)
+PAGES: dict[str, tuple[type[RecordedReader], ReportConfig]] = {
+    "comparison": (RecordedReader, ReportConfig(swarms=SWARMS)),
+    "technical": (RecordedReader, ReportConfig(swarms=SWARMS, kind="technical")),
+    "trend": (
+        DailyReader,
+        ReportConfig(swarms=SWARMS[:1], kind="trend", period="daily", from_ms=DAY_0_MS, to_ms=DAY_0_MS + 9 * DAY_MS),
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def page_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    reader, config = PAGES[request.param]
+    report = build_report(reader(), config, clock=ManualClock(T0_MS), report_id="f" * 32)
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(render(report, "html"), encoding="utf-8")
     return path
@@ -137,6 +149,42 @@ def test_landmarks_headings_and_pictures_have_names_for_a_screen_reader(browser:
         assert expected in tree, expected
     assert page.locator("figure svg[aria-label]").count() == page.locator("figure svg").count() > 0
     assert page.locator("table").count() == page.locator("table:has(th[scope=col])").count()
+    page.context.close()
+
+
+@pytest.mark.browser
+def test_the_levels_of_headings_leave_none_out_and_links_say_where_they_lead(browser: Browser, page_file: Path) -> None:
+    page, _ = _open(browser, page_file, DESKTOP)
+    levels = [int(tag[1]) for tag in page.locator("h1, h2, h3").evaluate_all("all => all.map(e => e.tagName)")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert page.locator(".sentences a").count() == page.locator(".sentences a[aria-label]").count() > 0
+    page.context.close()
+
+
+@pytest.mark.browser
+def test_on_a_phone_every_number_of_a_detail_table_has_its_name_beside_it(browser: Browser, page_file: Path) -> None:
+    page, _ = _open(browser, page_file, PHONE)
+    cells = page.locator("table.cards tr.row td")
+    for i in range(cells.count()):
+        box = cells.nth(i).bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= PHONE["width"] + 1
+    unnamed = page.locator("table.cards tr.row td:not([data-label])")
+    assert unnamed.count() == page.locator("table.cards tr.row td:not([data-label]) .badge").count()  # says it itself
+    page.context.close()
+
+
+@pytest.mark.browser
+def test_printed_it_has_no_menu_and_no_table_is_cut(browser: Browser, page_file: Path) -> None:
+    page, _ = _open(browser, page_file, DESKTOP)
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible()
+    clipped = page.locator(".scroll").evaluate_all(
+        "all => all.filter(e => getComputedStyle(e).overflowX != 'visible').length"
+    )
+    assert clipped == 0
     page.context.close()
 
 

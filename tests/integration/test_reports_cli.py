@@ -142,6 +142,68 @@ def test_generate_writes_the_files_and_prints_their_paths(environment: dict[str,
     assert shown.stdout == paths[2].read_text("utf-8")
 
 
+def test_every_format_of_a_kind_is_written_and_shown_again_byte_for_byte(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    arguments = ("--swarm", "slow", "--kind", "technical", "--format", "html,md,json,csv,text,pdf")
+    result = _murmur(environment, "report", "generate", *arguments, "--out", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    paths = [Path(line) for line in result.stdout.split()]
+    assert [p.suffix for p in paths] == [".html", ".md", ".json", ".csv", ".txt", ".pdf"]
+    report_id = json.loads(paths[2].read_text("utf-8"))["report_id"]
+    for name, path in zip(("html", "md", "json", "csv", "text", "pdf"), paths, strict=True):
+        copy = tmp_path / "again"
+        shown = _murmur(environment, "report", "show", report_id, "--format", name, "--out", str(copy))
+        assert shown.returncode == 0, shown.stderr
+        assert copy.read_bytes() == path.read_bytes()
+
+
+def test_a_report_file_says_what_flags_say_and_flags_win(environment: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "report.yaml"
+    file.write_text("swarms: [slow, fast]\nkind: executive\nperiod: daily\ndate: '2026-03-01'\nformats: [json]\n")
+    result = _murmur(
+        environment, "report", "generate", "--from-file", str(file), "--out", str(tmp_path), "--title", "T"
+    )
+    assert result.returncode == 0, result.stderr
+    made = json.loads(Path(result.stdout.strip()).read_text("utf-8"))
+    assert (made["kind"], made["title"], made["config"]["swarms"]) == ("executive", "T", ["slow", "fast"])
+    assert made["time_range"] == {"from": "2026-03-01T00:00:00.000Z", "to": "2026-03-02T00:00:00.000Z"}
+
+
+def test_a_trend_asks_each_period_and_its_sql_runs_as_it_stands(environment: dict[str, str], tmp_path: Path) -> None:
+    arguments = ("--kind", "trend", "--period", "hourly", "--date", "2026-03-01T14", "--periods", "3")
+    out = ("--format", "json", "--out", str(tmp_path))
+    result = _murmur(environment, "report", "generate", "--swarm", "slow", *arguments, *out)
+    assert result.returncode == 0, result.stderr
+    made = json.loads(Path(result.stdout.strip()).read_text("utf-8"))
+    (durations,) = [line for line in made["trend"] if line["metric"] == "task_duration"]
+    assert [(p["period"], p["n"]) for p in durations["points"]] == [
+        ("2026-03-01 12:00", 40),
+        ("2026-03-01 13:00", 0),
+        ("2026-03-01 14:00", 0),
+    ]
+    asked = made["queries"]["tasks_by_period"]
+    rows = _murmur(environment, "sql", asked["sql"], "--format", "ndjson").stdout.splitlines()
+    assert len(rows) == asked["rows"] == 40
+    assert {json.loads(row)["period"] for row in rows} == {"2026-03-01 12:00"}
+
+
+def test_a_schedule_is_kept_listed_carried_out_once_and_removed(environment: dict[str, str], tmp_path: Path) -> None:
+    environment = {**environment, "MURMUR_HOME": str(tmp_path / "home")}
+    arguments = ("--swarm", "slow", "--period", "hourly", "--at", "00:05", "--channel", "console", "--format", "text")
+    added = _murmur(environment, "report", "schedule", "add", "mine", *arguments)
+    assert added.returncode == 0, added.stderr
+    assert added.stdout.startswith("mine: the first report, about ")
+    (row,) = json.loads(_murmur(environment, "report", "schedule", "list", "--format", "json").stdout)
+    assert (row["name"], row["period"], row["at"], row["last_status"]) == ("mine", "hourly", "00:05", None)
+    assert "mine" not in _murmur(environment, "report", "list").stdout
+    once = _murmur(environment, "report", "schedule", "run", "--once")
+    assert (once.returncode, once.stdout) == (0, ""), once.stderr
+    assert _murmur(environment, "report", "schedule", "remove", "mine").returncode == 0
+    assert json.loads(_murmur(environment, "report", "schedule", "list", "--format", "json").stdout) == []
+    assert "there is no schedule 'mine'" in _murmur(environment, "report", "schedule", "remove", "mine").stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -162,7 +224,21 @@ def test_generate_writes_the_files_and_prints_their_paths(environment: dict[str,
         (
             ("report", "generate", "--swarm", "slow", "--format", "docx"),
             2,
-            "known formats are html, md, json",
+            "known formats are html, md, json, csv, text, pdf",
+        ),
+        (("report", "generate"), 2, "give --swarm ID"),
+        (("report", "generate", "--swarm", "a", "--kind", "final"), 1, "has not said when it ran"),
+        (("report", "generate", "--swarm", "a", "--period", "daily", "--date", "soon"), 2, "write 2026-03-01"),
+        (("report", "generate", "--from-file", "no.yaml"), 2, "no.yaml: cannot be read"),
+        (
+            ("report", "schedule", "add", "x", "--swarm", "a", "--period", "daily", "--channel", "slack"),
+            2,
+            "MURMUR_ALERT_SLACK_URL",
+        ),
+        (
+            ("report", "schedule", "add", "x", "--swarm", "a", "--period", "daily", "--channel", "pigeon"),
+            2,
+            "channels.0",
         ),
     ],
 )

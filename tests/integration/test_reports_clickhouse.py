@@ -200,12 +200,12 @@ def test_queries_read_views_only() -> None:
         words = path.read_text("utf-8").split()
         sources = [words[i + 1] for i, w in enumerate(words) if w in {"FROM", "JOIN"}]
         assert sources
-        assert all(s.startswith(("v_", "(", "tasks", "calls")) for s in sources), path.name
+        assert all(s.startswith(("v_", "(", "tasks", "calls", "runs")) for s in sources), path.name
 
 
 def test_awkward_names_come_through_every_query_and_cannot_break_out(store: Settings) -> None:
     client = connect(store)
-    report = build_report(ClickHouseReader(client), ReportConfig(swarms=(AWKWARD, "fast")))
+    report = build_report(ClickHouseReader(client), ReportConfig(swarms=(AWKWARD, "fast"), kind="technical"))
     assert report.summaries[0].fact("tasks").value == TASKS + 1  # type: ignore[union-attr]
     for query in report.queries.values():
         assert len(client.query(query.sql).result_rows) == query.rows, query.name

@@ -63,6 +63,7 @@ def test_every_setting_given_to_our_containers_exists() -> None:
 def test_the_commands_of_our_containers_exist() -> None:
     assert SERVICES["migrate"]["command"][0] in COMMANDS
     assert SERVICES["alerter"]["command"] == ["alerts", "run"]
+    assert SERVICES["reporter"]["command"] == ["report", "schedule", "run"]
     assert "murmur worker" in SERVICES["worker"]["entrypoint"][-1]
     assert SERVICES["worker"]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
 

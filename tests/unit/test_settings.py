@@ -104,7 +104,7 @@ def test_a_broken_file_is_one_line_without_its_content(tmp_path: Path, name: str
 
 @pytest.mark.parametrize(("name", "text"), [("m.json", "[1]"), ("m.yaml", "just text"), ("m.yaml", "")])
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path, name: str, text: str) -> None:
-    with pytest.raises(SettingsError, match="must hold one table of settings"):
+    with pytest.raises(SettingsError, match="must hold one table of names and values"):
         load(written(tmp_path, name, text))
 
 

@@ -1,0 +1,1 @@
+"""Scheduled reports: made when due, told over the alert channels, noted in ClickHouse."""
