@@ -137,7 +137,7 @@ BUILT_IN: Final = Catalogue(
             "count",
             "sum",
             "none",
-            "1 each time an agent says that it is alive; the gap between two is what matters.",
+            "1 each time an agent says that it is alive, 0 when it signs off; the gap between two is what matters.",
             low=0,
         ),
     ]

@@ -144,6 +144,7 @@ ANOMALIES: Final = pa.schema(
         ("evidence_to_offset", pa.uint64()),
         ("fold_version", pa.uint16()),
         ("ver", pa.uint64()),
+        ("evidence", _tags),  # what a named detector found, in words and numbers; a series' score has none
     ]
 )
 
@@ -238,3 +239,25 @@ ALERT_MESSAGES: Final = pa.schema(
     ]
 )
 ALERT_TABLES: Final[dict[str, pa.Schema]] = {"alerts": ALERTS, "alert_messages": ALERT_MESSAGES}
+
+# Only on the topic `swarm.control`: the verdict on each finding of a named detector, where a policy is set.
+ADVISORIES: Final = pa.schema(
+    [
+        ("advisory_id", pa.string()),  # the id of the anomaly it is about
+        ("verdict", _text),  # advised | observed | withheld
+        ("why", pa.string()),
+        ("action", _text),  # proposed; empty: no rule is about it
+        ("swarm_id", _text),
+        ("agent_id", _text),  # empty: the whole swarm
+        ("at", _time),
+        ("expires_at", _time),  # not to be acted on afterwards
+        *(ANOMALIES.field(name) for name in ("detector", "detector_version", "severity", "reason", "metric", "value")),
+        *(ANOMALIES.field(name) for name in ("expected_high", "unit", "evidence")),
+        *_ORIGIN,
+        ("evidence_from_offset", pa.uint64()),
+        ("evidence_to_offset", pa.uint64()),
+        ("fold_version", pa.uint16()),
+        ("ver", pa.uint64()),
+    ]
+)
+CONTROL_TABLES: Final[dict[str, pa.Schema]] = {"advisories": ADVISORIES}

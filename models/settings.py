@@ -100,6 +100,13 @@ def _absolute(path: Path | None) -> Path | None:
     return path and path.expanduser().absolute()
 
 
+def _check_detectors(text: str) -> str:
+    from models.detect.catalogue import names_of  # here: a client that only publishes needs none of it
+
+    names_of(text)
+    return text
+
+
 AnomalyMode = Literal["auto", "full", "lean", "zscore", "iqr"]
 File = Annotated[Path | None, AfterValidator(_absolute)]
 
@@ -208,6 +215,12 @@ class Settings(BaseSettings):
     anomaly_sensitivity: Annotated[float, Field(ge=0, le=100)] = Field(
         0.0, description="Standard deviations of zscore (0: 2.0), interquartile ranges of iqr (0: 1.5)."
     )
+    detectors_off: Annotated[str, AfterValidator(_check_detectors)] = Field(
+        "", description="Named detectors to leave out, with commas between them (`murmur detect list`)."
+    )
+    control_policy_file: File = Field(
+        None, description="Policy of advisories on `swarm.control` (YAML); none: no verdicts at all."
+    )
     alert_rules_file: File = Field(None, description="Alert rules to use instead of the built-in ones (YAML).")
     alert_channels: Annotated[str, AfterValidator(_check_channels)] = Field(
         "console", description="Where alerts are told, and from which severity on: `console,slack:high,email:critical`."
@@ -283,6 +296,13 @@ class Settings(BaseSettings):
     def alert_routes(self) -> tuple[tuple[str, str], ...]:
         """((channel, severity from which on it is told), ...)."""
         return parse_channels(self.alert_channels)
+
+    @property
+    def detectors_off_names(self) -> tuple[str, ...]:
+        """The detectors to leave out, in the order of their names."""
+        from models.detect.catalogue import names_of
+
+        return names_of(self.detectors_off)
 
     @property
     def window_specs(self) -> tuple[tuple[int, int], ...]:

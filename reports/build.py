@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from models.clock import Clock, SystemClock
+from models.detect.catalogue import NAMES
 from reports.analysis.insights import sentences
 from reports.analysis.quality import quality_notes
 from reports.analysis.summary import summarise
@@ -77,7 +78,8 @@ def build_report(
     dead_letters = keep(reader.dead_letters())
     costs = keep(reader.cost_by_model(swarm_ids, time))
     agents = keep(reader.agents(swarm_ids, time))
-    lines = _line_metrics(anomalies)
+    scored = [row for row in anomalies if row.detector not in NAMES]  # a named detector's count is no point of a series
+    lines = _line_metrics(scored)
     windows = keep(reader.windows(swarm_ids, lines, time)) if with_charts else ()
     data = ComparisonInput(
         tasks, keep(reader.calls(swarm_ids, time)), keep(reader.agent_metrics(swarm_ids, time)), queries
@@ -101,9 +103,7 @@ def build_report(
         sentences=sentences(more.findings, summaries, more.trend, more.breakdown, costs),
         comparisons=more.findings,
         success=more.successes,
-        charts=_charts(config, more.findings, more.trend, tasks, windows, anomalies, lines, costs)
-        if with_charts
-        else (),
+        charts=_charts(config, more.findings, more.trend, tasks, windows, scored, lines, costs) if with_charts else (),
         anomalies=tuple(anomalies),
         anomalies_total=sum(row.anomalies for row in anomaly_counts),
         agents=tuple(agents),

@@ -17,6 +17,7 @@ from models.codecs import decode_activities
 from models.codecs.activities import ActivityChunk
 from models.codecs.records import EVENTS_PER_RECORD_MAX, RawRecord
 from models.codecs.structs import ActivityRecord, Label
+from models.detect.finding import Place
 from models.prices import PriceBook
 from models.projection import event_time_ms, is_terminal, project
 from models.rows import ACTIVITIES, SWARMS
@@ -55,7 +56,7 @@ class ActivitySource:
         fresh: npt.NDArray[np.bool_],
     ) -> AcceptedEvents:
         """Writes activity and swarm rows; returns the metrics of activities that ended and are new."""
-        activities, swarms, projected = [], [], []
+        activities, swarms, projected, found = [], [], [], []
         for record, idx, activity in chunk.activities:
             if not fresh[record]:
                 continue
@@ -68,14 +69,17 @@ class ActivitySource:
             activities.append(_activity_row(activity, raw, idx, fold))
             if activity.kind == "session":
                 swarms.append(_swarm_row(activity, raw, fold))
-            if is_terminal(activity):
-                if fold.ids.observe(activity.swarm_id, "", activity.id):
-                    projected.append((record, idx, activity))
-                else:
+            ended = is_terminal(activity)
+            if ended:
+                if not fold.ids.observe(activity.swarm_id, "", activity.id):
                     fold.counters.duplicate_events += 1
+                    continue
+                projected.append((record, idx, activity))
+            found += fold.detectors.see(activity, Place(newest_ms, raw.offset, raw.timestamp_ms, idx), ended=ended)
         fold.counters.activities += len(activities)
         fold.outputs.add("activities", pa.Table.from_pylist(activities, schema=ACTIVITIES))
         fold.outputs.add("swarms", pa.Table.from_pylist(swarms, schema=SWARMS))
+        fold.report(found)
         return _projected(projected)
 
     def _priced(self, activity: ActivityRecord) -> ActivityRecord:

@@ -112,8 +112,12 @@ class PartitionWorker:
         waiting = self.fold.outputs.rows
         if waiting >= self._settings.flush_rows_max:
             await self.flush()
-        elif self._flush_due() or waiting >= self._settings.flush_rows_max // 2:
+        elif self._flush_due() or self._urgent() or waiting >= self._settings.flush_rows_max // 2:
             self.flush_soon()
+
+    def _urgent(self) -> bool:
+        """Whether findings wait that somebody may act on now; nobody does on the history of a log."""
+        return self.fold.outputs.urgent and self._behind_since_s is None
 
     def flush_soon(self) -> None:
         """Starts a flush in the background unless one is in flight."""
@@ -123,8 +127,8 @@ class PartitionWorker:
             self._flush_task.add_done_callback(_log_failure)
 
     def tick(self) -> None:
-        """Called by a timer: flushes what has waited for longer than the interval."""
-        if self._flush_due():
+        """Called by a timer: flushes findings, and what has waited for longer than the interval."""
+        if self._flush_due() or self._urgent():
             self.flush_soon()
 
     @property

@@ -19,14 +19,18 @@ import pyarrow as pa
 from models.codecs.records import DecodeError, ProducerStamp, RawRecord
 from models.codecs.structs import Label
 from models.dedup import IdMemory, ProducerMemory, Seen
+from models.detect.bank import ActivityDetectors
+from models.detect.finding import Finding
 from models.metrics import BUILT_IN
 from models.rows import ANOMALIES
 from models.windows.assign import WindowSpec
 from models.windows.operator import EventColumns, WindowOperator, WindowRows
 from models.windows.watermark import NOT_YET, watermarks
 from streams.accepted import AcceptedEvents
+from streams.findings import finding_rows
 from streams.fold_config import FoldConfig
 from streams.interning import DictionaryIds, Interner, Series
+from streams.metric_detectors import MetricDetectors, of_swarm
 from streams.metric_rows import StoredEvents
 from streams.outputs import Counters, Outputs
 from streams.result_rows import (
@@ -81,6 +85,8 @@ class PartitionFold:
         self.next_offset = 0
         self.watermark_ms = NOT_YET
         self.ids = IdMemory(config.dedup_ids_max)
+        self.detectors = ActivityDetectors(off=config.detectors_off)
+        self._watch = MetricDetectors(off=config.detectors_off)
         self._source = source
         self._producers = ProducerMemory()
         self._series: Interner[Series] = Interner()
@@ -107,10 +113,12 @@ class PartitionFold:
         if not records:
             return 0
         chunk = self._source.decode(records)
-        fresh = self._fresh(chunk.producers)
+        gaps: list[tuple[int, Finding]] = []
+        fresh = self._fresh(chunk.producers, records, gaps)
         offsets, appended_ms = record_columns(records)
         events = self._source.accept(chunk, records, appended_ms, self, fresh)
         self.dead_letter([e for e in chunk.errors if fresh[e.record]], records)
+        self.report([of_swarm(gap, record, events) for record, gap in gaps])
         self._fold_events(events, offsets, appended_ms)
         self.counters.records += len(records)
         self.next_offset = records[-1].offset + 1
@@ -121,6 +129,13 @@ class PartitionFold:
         if errors:
             self.outputs.add("dead_letters", dead_letter_rows(errors, records, self.origin))
             self.counters.dead_letters += len(errors)
+
+    def report(self, findings: Sequence[Finding]) -> None:
+        """Puts out what named detectors found, without waiting for the next flush."""
+        if findings:
+            self.outputs.add("anomalies", finding_rows(findings, self.origin))
+            self.outputs.urgent = True
+            self.counters.anomalies += len(findings)
 
     def take_outputs(self, *, open_windows: bool = True) -> Outputs:
         """Everything to write so that the sinks stand at `next_offset`: rows made, and open windows that changed.
@@ -145,6 +160,8 @@ class PartitionFold:
                 "scorers": self._scorers.state(),
                 "producers": self._producers.state(),
                 "ids": self.ids.state(),
+                "detectors": self.detectors.state(),
+                "watch": self._watch.state(),
             }
         )
 
@@ -161,6 +178,8 @@ class PartitionFold:
         self._scorers.restore(data["scorers"])
         self._producers.restore(data["producers"])
         self.ids.restore(data["ids"])
+        self.detectors.restore(data["detectors"])
+        self._watch.restore(data["watch"])
 
     def sizes(self) -> dict[str, int]:
         """How much each container of the state holds."""
@@ -175,8 +194,13 @@ class PartitionFold:
             "rows_waiting": self.outputs.rows,
         }
 
-    def _fresh(self, producers: Sequence[ProducerStamp | None]) -> npt.NDArray[np.bool_]:
-        """Which records are not repetitions of a producer."""
+    def _fresh(
+        self,
+        producers: Sequence[ProducerStamp | None],
+        records: Sequence[RawRecord],
+        gaps: list[tuple[int, Finding]],
+    ) -> npt.NDArray[np.bool_]:
+        """Which records are not repetitions of a producer; appends what their numbers show to `gaps`."""
         fresh = np.ones(len(producers), dtype=bool)
         for i, stamp in enumerate(producers):
             if stamp is None:
@@ -187,6 +211,8 @@ class PartitionFold:
                 self.counters.duplicate_records += 1
             elif seen is Seen.TOO_OLD:
                 self.counters.unverifiable_records += 1
+            elif (gap := self._watch.stamp(stamp, records[i])) is not None:
+                gaps.append((i, gap))
         return fresh
 
     def _fold_events(
@@ -212,6 +238,7 @@ class PartitionFold:
             self.counters.late_events += int(self._operators[0].is_late(columns).sum())
             self.counters.events += len(events)
         self.watermark_ms = int(marks[-1])
+        self.report(self._watch.events(events, marks, offsets, appended_ms))
         for i, operator in enumerate(self._operators):
             rows = operator.close(self.watermark_ms, int(offsets[-1]) + 1)
             if rows is not None:
@@ -245,6 +272,7 @@ class PartitionFold:
             )
             self.outputs.add("anomalies", pa.Table.from_pylist(anomalies, schema=ANOMALIES) if anomalies else None)
             self.counters.anomalies += len(anomalies)
+            self.report(self._watch.windows(rows, offsets[by], appended_ms[by], self._series, self._units))
 
     def _put_open_windows(self) -> None:
         swarm_groups = self._swarm_groups()

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.anomaly import SCORER_CONFIG_FINGERPRINT
+from models.detect.catalogue import DETECTORS_FINGERPRINT
 from models.prices import PriceBook
 from models.settings import AnomalyMode, Settings
 
-FOLD_CODE: Final = 1  # raised with every change of this code that changes results; part of the fingerprint
+FOLD_CODE: Final = 2  # raised with every change of this code that changes results; part of the fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class FoldConfig:
     anomaly_score_min: float
     anomaly_mode: AnomalyMode
     anomaly_sensitivity: float
+    detectors_off: tuple[str, ...]
     prices: PriceBook
 
     @classmethod
@@ -44,6 +46,7 @@ class FoldConfig:
             anomaly_score_min=settings.anomaly_score_min,
             anomaly_mode=settings.anomaly_mode,
             anomaly_sensitivity=settings.anomaly_sensitivity,
+            detectors_off=settings.detectors_off_names,
             prices=PriceBook.load(settings.prices_file),
         )
 
@@ -52,6 +55,7 @@ class FoldConfig:
         parts = [
             FOLD_CODE,
             SCORER_CONFIG_FINGERPRINT,
+            DETECTORS_FINGERPRINT,
             self.prices.fingerprint(),
             *(getattr(self, name) for name in self.__slots__ if name != "prices"),
         ]

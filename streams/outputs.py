@@ -22,6 +22,7 @@ class Outputs:
     tables: dict[str, list[pa.Table]] = field(default_factory=dict)
     events: list[StoredEvents] = field(default_factory=list)  # made into rows of `metrics` when the batch is
     rows: int = 0
+    urgent: bool = False  # holds findings: somebody may have to act at once
 
     def add(self, table: str, rows: pa.Table | None) -> None:
         """Appends rows of a result table; None and empty tables are fine."""

@@ -169,4 +169,5 @@ def _anomaly(closing: Closing, i: int, name: Series, verdict: Verdict, origin: O
         "evidence_to_offset": int(c["last_offset"][i]),
         "fold_version": origin.fold_version,
         "ver": int(origin.versions(np.array([closing.offset[i]]))[0]),
+        "evidence": [],
     }

@@ -22,6 +22,7 @@ WINDOWS: Final = "swarm.windows"
 ANOMALIES: Final = "swarm.anomalies"
 ALERTS: Final = "swarm.alerts"
 ALERT_COMMANDS: Final = "swarm.alert-commands"
+CONTROL: Final = "swarm.control"
 DEAD_LETTERS: Final = "swarm.dead-letters"
 STATE: Final = "<app_id>-state"  # full_name puts the group's name in its place
 
@@ -89,6 +90,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic(ACTIVITIES, "swarm_id", "ActivityEvent: one, array or NDJSON", 30 * _DAY_MS, source=True),
     Topic(WINDOWS, "row identity", "window row, absolute values, ver", 7 * _DAY_MS, compacted=True),
     Topic(ANOMALIES, "anomaly id", "anomaly with evidence", 30 * _DAY_MS),
+    Topic(CONTROL, "advisory id", "verdict on a finding: action proposed, evidence, expiry", 30 * _DAY_MS),
     Topic(ALERTS, "alert id, number", "one transition of an alert", 30 * _DAY_MS, written_by="alerter"),
     Topic(ALERT_COMMANDS, "none", "acknowledge, resolve, silence", 30 * _DAY_MS, written_by="`murmur alerts`"),
     Topic(DEAD_LETTERS, "source coordinates", "original bytes, reason in headers", 30 * _DAY_MS),

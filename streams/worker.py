@@ -22,11 +22,13 @@ from typing import Final
 import faust
 
 from models.clock import SystemClock
+from models.control.policy import PolicyError
 from models.prices import PriceBook, PriceFileError
 from models.settings import Settings, SettingsError, load
 from sinks.base import PermanentSinkError, RetryableSinkError, Sink, SinkError
 from sinks.clickhouse import folds
 from sinks.clickhouse.prices import publish_prices
+from sinks.control import read_policy
 from sinks.delivery import backoff_s
 from sinks.registry import build
 from streams import allocators, logs
@@ -38,6 +40,7 @@ from streams.snapshots import SnapshotError
 from streams.status import Transport, head, snapshot_of, status_path, write_status
 from streams.topics import (
     ANOMALIES,
+    CONTROL,
     DEAD_LETTERS,
     WINDOWS,
     BrokerAwayError,
@@ -64,8 +67,18 @@ SINK_TOPICS: Final = {
     "swarm_windows": WINDOWS,
     "anomalies": ANOMALIES,
     "dead_letters": DEAD_LETTERS,
+    "advisories": CONTROL,
 }
-EXPECTED: Final = (SinkError, TopicError, LogError, SnapshotError, BadInputError, SettingsError, PriceFileError)
+EXPECTED: Final = (
+    SinkError,
+    TopicError,
+    LogError,
+    SnapshotError,
+    BadInputError,
+    SettingsError,
+    PriceFileError,
+    PolicyError,
+)
 
 
 def run(settings: Settings, name: str) -> int:
@@ -83,6 +96,8 @@ def run(settings: Settings, name: str) -> int:
         import uvloop
 
         PriceBook.load(settings.prices_file)  # a mistake in it is told before anything is waited for
+        if settings.control_policy_file is not None:
+            read_policy(settings.control_policy_file)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_Worker(settings, name).main())
     except EXPECTED as error:

@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("interfaces.cli.replay", "Compute results again from the log; compare, repair or change the version."),
     "report": ("interfaces.cli.report", "Generate, list, show and schedule reports."),
     "alerts": ("interfaces.cli.alerts", "See, acknowledge and silence alerts; check rules; run the alerter."),
+    "detect": ("interfaces.cli.detect", "Show the named detectors and their limits; check a policy."),
     "backtest": ("interfaces.cli.backtest", "Try the stream's scores and alert rules on the past."),
     "compare": ("interfaces.cli.compare", "Compare swarms, runs, models ... with effect sizes and intervals."),
     "analyze": ("interfaces.cli.analyze", "Costs, repeated work, bottlenecks, critical paths, correlations, settings."),

@@ -1,7 +1,7 @@
 """Result rows as Kafka records: key, value, headers.
 
-In: Arrow tables of `windows`, `swarm_windows`, `anomalies`, `alerts`, `dead_letters`. Out: one record a row.
-Never: talks to a broker; puts a number into text that a reader could not get back exactly.
+In: Arrow tables of `windows`, `swarm_windows`, `anomalies`, `alerts`, `advisories`, `dead_letters`.
+Out: one record a row. Never: talks to a broker; puts a number into text that a reader could not get back exactly.
 
 Windows and anomalies are JSON objects with the column names as keys; times are integers, epoch milliseconds UTC.
 In place of its sketch a window has the percentiles themselves: who reads a topic acts on numbers, and the buckets were
@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from models.rows import ALERT_TABLES, STREAM_TABLES, TABLES
+from models.rows import ALERT_TABLES, CONTROL_TABLES, STREAM_TABLES, TABLES
 from models.windows.sketch import quantiles
 
 KEY_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
@@ -49,9 +49,10 @@ KEY_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "anomalies": ("anomaly_id",),
     "alerts": ("alert_id", "seq"),
+    "advisories": ("advisory_id",),
     "dead_letters": ("topic", "partition", "offset", "idx", "log_id"),
 }
-SCHEMAS: Final = TABLES | STREAM_TABLES | ALERT_TABLES
+SCHEMAS: Final = TABLES | STREAM_TABLES | ALERT_TABLES | CONTROL_TABLES
 PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 # Cut below this: 1 MiB is the default record limit of brokers, and headers and framing need room.
 DEAD_LETTER_BYTES_MAX: Final = 900_000

@@ -1,6 +1,6 @@
 """The parts of the documentation that are made from the code.
 
-In: the settings model, the topics, the decision records, the saved figures. Out: tables in docs/*.md.
+In: the settings model, the topics, the detectors, the decision records, the saved figures. Out: tables in docs/*.md.
 Never: writes anything but the part between its marks.
 
     python -m tests.support.docs      rewrites them
@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from benchmarks.results import page_part
+from models.detect.catalogue import SPECS
 from models.settings import ENV_PREFIX, Settings
 from streams.topics import TOPICS
 
@@ -64,11 +65,18 @@ def decisions_list() -> str:
     return "".join(f"- [{title.lstrip('# ')}](adr/{name})\n" for name, title in titles.items())
 
 
+def detectors_table() -> str:
+    """Every named detector of the catalogue."""
+    rows = [(f"`{s.name}`", s.finds, s.reads, s.delay, s.blind, s.action or "nothing") for s in SPECS]
+    return _table(("detector", "finds", "reads", "delay", "cannot see", "proposes"), rows)
+
+
 # (page, name of the part) -> what makes it. The part stands between `<!-- name: ... -->` and `<!-- /name -->`.
 PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("configuration.md", "settings"): settings_table,
     ("architecture.md", "topics"): topics_table,
     ("index.md", "decisions"): decisions_list,
+    ("detectors.md", "detectors"): detectors_table,
     ("benchmarks.md", "figures"): page_part,
 }
 

@@ -110,6 +110,7 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
         "unit": "ms",
         "evidence_from_offset": 1,
         "evidence_to_offset": 9,
+        "evidence": [("tool", "Bash")],
         "fold_version": 1,
         "ver": 1 << 48,
     },

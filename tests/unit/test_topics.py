@@ -45,6 +45,7 @@ def test_the_names_are_those_that_are_published() -> None:
         "swarm.activities",
         "swarm.windows",
         "swarm.anomalies",
+        "swarm.control",
         "swarm.alerts",
         "swarm.alert-commands",
         "swarm.dead-letters",

@@ -1,0 +1,9 @@
+CREATE OR REPLACE VIEW v_anomalies AS
+SELECT
+    swarm_id, agent_id, metric, detected_at, window_start, value, expected_low, expected_high, score, severity,
+    detector, reason,
+    anomaly_id, direction, unit, window_ms, detector_version, log_id, topic, partition,
+    evidence_from_offset, evidence_to_offset
+FROM anomalies FINAL
+WHERE fold_version = (SELECT fold_version FROM v_active_fold);
+ALTER TABLE anomalies DROP COLUMN IF EXISTS evidence;
