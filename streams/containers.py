@@ -31,6 +31,7 @@ def containers_of(worker: PartitionWorker, settings: Settings) -> dict[str, Fill
         "series": None,
         "units": None,
         "scorers": settings.series_max,
+        "swarm_scorers": settings.series_max,
         "producers": PRODUCERS_MAX,
         "ids": settings.dedup_ids_max,
         "rows_waiting": settings.flush_rows_max,

@@ -158,6 +158,7 @@ class PartitionFold:
                 "units": self._units.keys,
                 "operators": [o.state() for o in self._operators],
                 "scorers": self._scorers.state(),
+                "swarms": self._scorers.swarms.state(),
                 "producers": self._producers.state(),
                 "ids": self.ids.state(),
                 "detectors": self.detectors.state(),
@@ -176,6 +177,7 @@ class PartitionFold:
         for operator, saved in zip(self._operators, data["operators"], strict=True):
             operator.restore(saved)
         self._scorers.restore(data["scorers"])
+        self._scorers.swarms.restore(data["swarms"])
         self._producers.restore(data["producers"])
         self.ids.restore(data["ids"])
         self.detectors.restore(data["detectors"])
@@ -189,6 +191,7 @@ class PartitionFold:
             "series": len(self._series),
             "units": len(self._units),
             "scorers": len(self._scorers),
+            "swarm_scorers": len(self._scorers.swarms),
             "producers": len(self._producers),
             "ids": len(self.ids),
             "rows_waiting": self.outputs.rows,

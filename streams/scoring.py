@@ -17,10 +17,12 @@ import numpy.typing as npt
 
 from models.anomaly import Scorer, Verdict, WindowPoint, new_scorer, restore_scorer
 from models.anomaly.factory import Mode
+from models.anomaly.full_tuning import STRONGEST
 from models.settings import AnomalyMode
 from models.windows.operator import WindowRows
 from streams.interning import Interner, Series
 from streams.result_rows import Origin
+from streams.swarm_scoring import Spoken, SwarmBank, combined_row
 
 # Full scorers a partition makes in auto mode: 2,000 of them hold 20 MB and ask 50 ms for each of their closing windows.
 FULL_SERIES_MAX: Final = 2_000
@@ -55,6 +57,7 @@ class ScorerBank:
         self._mode = mode
         self._sensitivity = sensitivity
         self._scorers: OrderedDict[Series, tuple[Scorer, int]] = OrderedDict()  # -> (scorer, end of last window)
+        self.swarms = SwarmBank(swarms_max=series_max, idle_ms=series_idle_ms, score_min=score_min)
 
     def __len__(self) -> int:
         return len(self._scorers)
@@ -62,15 +65,19 @@ class ScorerBank:
     def score(
         self, closing: Closing, origin: Origin, series: Interner[Series], units: Interner[str]
     ) -> list[dict[str, Any]]:
-        """Feeds every on-time window to its series' scorer; returns rows of `anomalies`."""
+        """Feeds every on-time window to its series' scorer; returns rows of `anomalies`, also of whole swarms."""
         c = closing.rows.columns
         on_time = np.flatnonzero(c["gen"] == 0).tolist()
         starts = c["start_ms"].tolist()
         names = [series.keys[i] for i in c["series"].tolist()]
+        window_ms = closing.rows.spec.size_ms
         anomalies = []
+        groups: dict[tuple[int, str], list[tuple[float, int]]] = {}  # a swarm's window -> its series' scores and rows
         for i in sorted(on_time, key=lambda i: (starts[i], names[i])):
-            scorer = self._scorer(names[i], starts[i] + closing.rows.spec.size_ms)
+            scorer = self._scorer(names[i], starts[i] + window_ms)
             verdict = scorer.step(_point(closing.rows, i))
+            if verdict.score is not None:
+                groups.setdefault((starts[i], names[i][0]), []).append((verdict.score, i))
             if verdict.alarm:
                 row = _anomaly(closing, i, names[i], verdict, origin)
                 row |= {
@@ -79,6 +86,12 @@ class ScorerBank:
                     "unit": units.keys[int(c["unit"][i])],
                 }
                 anomalies.append(row)
+        for (start_ms, swarm_id), spoken in groups.items():
+            together = self.swarms.judge(swarm_id, [score for score, _ in spoken], start_ms, window_ms)
+            if together is not None:
+                strongest = sorted(spoken, key=lambda one: (-one[0], names[one[1]]))[:STRONGEST]
+                told = [_spoken(closing, i, names[i], score) for score, i in strongest]
+                anomalies.append(combined_row(told, len(spoken), together, start_ms, window_ms, origin))
         return anomalies
 
     def state(self) -> list[list[Any]]:
@@ -133,6 +146,18 @@ def _point(rows: WindowRows, i: int) -> WindowPoint:
         max=float(c["max"][i]),
         stddev=float(np.sqrt(c["m2"][i] / weight)),
         last=float(c["last"][i]),
+    )
+
+
+def _spoken(closing: Closing, i: int, name: Series, score: float) -> Spoken:
+    c = closing.rows.columns
+    return Spoken(
+        score,
+        name,
+        from_offset=int(c["first_offset"][i]),
+        to_offset=int(c["last_offset"][i]),
+        closed_offset=int(closing.offset[i]),
+        appended_ms=int(closing.appended_ms[i]),
     )
 
 

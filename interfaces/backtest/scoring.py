@@ -35,8 +35,8 @@ def score(table: Table, *, score_min: float = SCORE_MIN_DEFAULT) -> list[Scored]
         if not spoken:
             results.append(Scored(None, False))
             continue
-        together = joined.step(at_ms, spoken) if joined else Scored(spoken[0], alarm)
-        results.append(Scored(ranked(together.score or 0.0, together.alarm, score_min), together.alarm))
+        found, alarm = joined.step(at_ms, spoken)[:2] if joined else (spoken[0], alarm)
+        results.append(Scored(ranked(found, alarm, score_min), alarm))
     return results
 
 

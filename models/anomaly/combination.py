@@ -27,6 +27,7 @@ class Together(NamedTuple):
 
     score: float  # 0..1
     alarm: bool
+    bar: float  # decades from which it alarms
 
 
 class Combination:
@@ -52,7 +53,7 @@ class Combination:
         alarm = fires(rarity, self._bar, since_ms=since_ms, spacing_ms=self._spacing_ms, seen=self._seen)
         if alarm:
             self._alarm_at_ms = float(at_ms)
-        return Together(1.0 - 10.0**-rarity, alarm)
+        return Together(1.0 - 10.0**-rarity, alarm, self._bar)
 
     def state(self) -> list[float]:
         """Everything it knows."""

@@ -1,0 +1,125 @@
+"""Swarms judged as a whole: several of their series unusual in the same window.
+
+In: the scores that the series of one swarm got for one window. Out: rows of `anomalies` without an agent.
+Never: an anomaly for what one series alone did: that series has raised its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from models.anomaly.combination import Combination, Together, rarity_of
+from models.anomaly.port import severity_of
+from streams.interning import Series
+from streams.result_rows import Origin
+
+METRIC: Final = "combined"  # stands where a series' anomaly has its metric
+DETECTOR: Final = "combination"
+DETECTOR_VERSION: Final = 1
+SERIES_MIN: Final = 2  # that have learned enough to speak
+
+
+class Spoken(NamedTuple):
+    """What one series said about a window."""
+
+    score: float  # 0..1
+    name: Series
+    from_offset: int  # of its events
+    to_offset: int
+    closed_offset: int  # the record that closed the window, and when the broker got it
+    appended_ms: int
+
+
+class SwarmBank:
+    """The combinations of one partition's swarms, longest-silent first."""
+
+    def __init__(self, *, swarms_max: int, idle_ms: int, score_min: float) -> None:
+        self._swarms_max = swarms_max
+        self._idle_ms = idle_ms
+        self._score_min = score_min
+        self._swarms: OrderedDict[str, tuple[Combination, int]] = OrderedDict()  # -> (it, end of its last window)
+
+    def __len__(self) -> int:
+        return len(self._swarms)
+
+    def judge(self, swarm_id: str, scores: Sequence[float], start_ms: int, window_ms: int) -> Together | None:
+        """What the series of a swarm's window say together, when it is unusual as a whole."""
+        if len(scores) < SERIES_MIN:
+            return None
+        ordered = sorted(scores, reverse=True)
+        ordered[0] = ordered[1]  # the strongest counts as the next one does: alone it is its own series' matter
+        together = self._combination(swarm_id, start_ms + window_ms).step(start_ms, ordered)
+        return together if together.alarm else None
+
+    def state(self) -> list[list[Any]]:
+        """[[swarm, end of last window, numbers], ...], longest-silent first."""
+        return [[swarm, end_ms, one.state()] for swarm, (one, end_ms) in self._swarms.items()]
+
+    def restore(self, state: list[list[Any]]) -> None:
+        """Loads what `state` saved."""
+        self._swarms = OrderedDict((swarm, (Combination.restore(one), end_ms)) for swarm, end_ms, one in state)
+
+    def _combination(self, swarm_id: str, end_ms: int) -> Combination:
+        while self._swarms:
+            head, (_, head_end_ms) = next(iter(self._swarms.items()))
+            if head_end_ms >= end_ms - self._idle_ms and len(self._swarms) <= self._swarms_max:
+                break
+            del self._swarms[head]
+        known = self._swarms.pop(swarm_id, None)
+        one = known[0] if known else Combination(score_min=self._score_min)
+        self._swarms[swarm_id] = (one, end_ms)
+        return one
+
+
+def combined_row(
+    strongest: Sequence[Spoken], count: int, together: Together, start_ms: int, window_ms: int, origin: Origin
+) -> dict[str, Any]:
+    """The row of `anomalies` for a swarm's window, told by its strongest series of `count`."""
+    swarm_id = strongest[0].name[0]
+    last = max(strongest, key=lambda one: one.closed_offset)
+    named = ", ".join(f"{one.name[1]} {one.name[2]} {one.score:.6f}".strip() for one in strongest)
+    identity = (
+        origin.log_id,
+        origin.topic,
+        str(origin.partition),
+        str(origin.fold_version),
+        DETECTOR,
+        swarm_id,
+        str(window_ms),
+        str(start_ms),
+    )
+    return {
+        "anomaly_id": hashlib.blake2b("\0".join(identity).encode(), digest_size=16).hexdigest(),
+        "swarm_id": swarm_id,
+        "agent_id": "",
+        "metric": METRIC,
+        "window_ms": window_ms,
+        "window_start": start_ms,
+        "detected_at": last.appended_ms,
+        "value": rarity_of(together.score),
+        "expected_low": 0.0,
+        "expected_high": together.bar,
+        "score": together.score,
+        "severity": severity_of(together.score),
+        "direction": "above",
+        "detector": DETECTOR,
+        "detector_version": DETECTOR_VERSION,
+        "reason": (
+            f"of {count} series of the swarm several are unusual in the same window, most of all {named}; quiet, "
+            f"independent series do this about once in {1.0 / (1.0 - together.score):,.0f} windows"
+        ),
+        "unit": "decades",
+        "log_id": origin.log_id,
+        "topic": origin.topic,
+        "partition": origin.partition,
+        "evidence_from_offset": min(one.from_offset for one in strongest),
+        "evidence_to_offset": max(one.to_offset for one in strongest),
+        "fold_version": origin.fold_version,
+        "ver": int(origin.versions(np.array([last.closed_offset]))[0]),
+        "evidence": [("series", str(count)), ("strongest", named)],
+    }
