@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, Self
 
 from models.anomaly.full_tuning import RARITY_MAX, STRONGEST
 from models.anomaly.rest import NEVER, fires
+from models.anomaly.tuning import REARM_WINDOWS
 
 LOG_10: Final = math.log(10.0)
 SPACING_RATE: Final = 0.05  # of one distance on the usual one
@@ -33,11 +34,12 @@ class Together(NamedTuple):
 class Combination:
     """The joint scorer of one group of series."""
 
-    __slots__ = ("_alarm_at_ms", "_at_ms", "_bar", "_seen", "_spacing_ms")
+    __slots__ = ("_alarm_at_ms", "_at_ms", "_bar", "_quiet", "_seen", "_spacing_ms")
 
     def __init__(self, *, score_min: float) -> None:
         self._bar = -math.log10(1.0 - score_min)
         self._seen = 0
+        self._quiet = REARM_WINDOWS  # moments in a row below the bar; so many end an event
         self._at_ms = self._alarm_at_ms = NEVER
         self._spacing_ms = 0.0
 
@@ -50,21 +52,23 @@ class Combination:
         self._at_ms = float(at_ms)
         rarity = joint_rarity([rarity_of(score) for score in scores])
         since_ms = NEVER if self._alarm_at_ms < 0.0 else at_ms - self._alarm_at_ms
-        alarm = fires(rarity, self._bar, since_ms=since_ms, spacing_ms=self._spacing_ms, seen=self._seen)
+        over = self._quiet >= REARM_WINDOWS
+        alarm = over and fires(rarity, self._bar, since_ms=since_ms, spacing_ms=self._spacing_ms, seen=self._seen)
+        self._quiet = 0 if rarity >= self._bar else self._quiet + 1
         if alarm:
             self._alarm_at_ms = float(at_ms)
         return Together(1.0 - 10.0**-rarity, alarm, self._bar)
 
     def state(self) -> list[float]:
         """Everything it knows."""
-        return [self._bar, self._seen, self._at_ms, self._alarm_at_ms, self._spacing_ms]
+        return [self._bar, self._seen, self._quiet, self._at_ms, self._alarm_at_ms, self._spacing_ms]
 
     @classmethod
     def restore(cls, state: Sequence[float]) -> Self:
         """The combination whose `state()` this is."""
         found = cls(score_min=0.5)
-        found._bar, seen, found._at_ms, found._alarm_at_ms, found._spacing_ms = state
-        found._seen = int(seen)
+        found._bar, seen, quiet, found._at_ms, found._alarm_at_ms, found._spacing_ms = state
+        found._seen, found._quiet = int(seen), int(quiet)
         return found
 
 

@@ -46,8 +46,7 @@ def test_a_fault_that_lasts_is_one_alarm_and_the_next_one_another() -> None:
         scores = [0.5, 0.9, 1 - 1e-5 if fault else 0.2, 1 - 1e-5 if fault else 0.3]
         if joint.step(60_000 * i, scores).alarm:
             alarms.append(i)
-    assert alarms[:2] == [300, 900]
-    assert len(alarms) <= 5  # the second fault goes on for 100 windows
+    assert alarms == [300, 900]
 
 
 def test_a_state_round_trip_changes_nothing() -> None:
