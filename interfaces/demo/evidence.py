@@ -38,9 +38,14 @@ class Findings:
     others: list[Mapping[str, Any]] = field(default_factory=list)
 
     def add(self, row: Mapping[str, Any]) -> bool:
-        """Notes an anomaly; True when it is the misbehaving agent's, in a window the fault reaches into."""
+        """Notes an anomaly; True when it is the misbehaving agent's, in a window the fault reaches into.
+
+        One of the whole swarm is, when the misbehaving agent is the first that it names.
+        """
         window_end_ms = int(row["window_start"]) + int(row["window_ms"])
-        named = (row["swarm_id"], row["agent_id"]) == FAULTY and window_end_ms > self.plan.fault_at_ms
+        swarm_id, agent_id = FAULTY
+        about = row["agent_id"] or dict(row.get("evidence") or {}).get("strongest", "").split(" ")[0]
+        named = (row["swarm_id"], about) == (swarm_id, agent_id) and window_end_ms > self.plan.fault_at_ms
         (self.of_the_fault if named else self.others).append(row)
         return named
 

@@ -68,8 +68,9 @@ class Screen:
         who = f"{row['swarm_id']}/{row['agent_id'] or '(swarm)'}"
         style = {"critical": "bold red", "high": "red", "medium": "yellow"}.get(str(row["severity"]), "")
         value, low, high = (quantity(row[k], row["unit"]) for k in ("value", "expected_low", "expected_high"))
-        outside = not row["expected_low"] <= row["value"] <= row["expected_high"]
-        # A drift, or a rate, is odd with the windows before it: then the range says nothing and the reason does.
+        outside = bool(row["agent_id"]) and not row["expected_low"] <= row["value"] <= row["expected_high"]
+        # A drift, or a rate, is odd with the windows before it, a swarm is odd in many series: then the range says
+        # nothing and the reason does.
         what = f"{value}, expected {low} to {high}" if outside else row["reason"]
         text = f"  ! {row['severity']:<8} {who} {row['metric']} {what}"
         self.say(f"{text}   <- the injected fault" if of_the_fault else text, style=style)

@@ -49,6 +49,16 @@ def test_only_the_faulty_agent_in_a_window_the_fault_reaches_counts_as_found() -
     )
 
 
+def test_an_anomaly_of_the_whole_swarm_is_the_faults_when_it_names_the_faulty_agent_first() -> None:
+    findings = Findings(plan())
+    at_ms = findings.plan.fault_at_ms + 1_000
+    first = {"strongest": f"{FAULTY[1]} cpu_usage 0.99999, packer-1 cpu_usage 0.99"}
+    last = {"strongest": f"packer-1 cpu_usage 0.99999, {FAULTY[1]} cpu_usage 0.99"}
+    assert findings.add(anomaly(FAULTY[0], "", at_ms, metric="combined", evidence=first))
+    assert not findings.add(anomaly(FAULTY[0], "", at_ms, metric="combined", evidence=last))
+    assert not findings.add(anomaly("demo-lzma", "", at_ms, metric="combined", evidence=first))
+
+
 def test_a_fault_that_was_not_found_is_said_to_be_not_found() -> None:
     findings = Findings(plan())
     findings.add(anomaly("demo-lzma", "packer-1", findings.plan.fault_at_ms))
