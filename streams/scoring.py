@@ -87,11 +87,14 @@ class ScorerBank:
                 }
                 anomalies.append(row)
         for (start_ms, swarm_id), spoken in groups.items():
-            together = self.swarms.judge(swarm_id, [score for score, _ in spoken], start_ms, window_ms)
+            scores: dict[str, list[float]] = {}
+            for score, i in spoken:
+                scores.setdefault(names[i][1], []).append(score)
+            together = self.swarms.judge(swarm_id, scores, start_ms, window_ms)
             if together is not None:
                 strongest = sorted(spoken, key=lambda one: (-one[0], names[one[1]]))[:STRONGEST]
                 told = [_spoken(closing, i, names[i], score) for score, i in strongest]
-                anomalies.append(combined_row(told, len(spoken), together, start_ms, window_ms, origin))
+                anomalies.append(combined_row(told, len(scores), together, start_ms, window_ms, origin))
         return anomalies
 
     def state(self) -> list[list[Any]]:

@@ -1,14 +1,15 @@
-"""Swarms judged as a whole: several of their series unusual in the same window.
+"""Swarms judged as a whole: several of their agents unusual in the same window.
 
 In: the scores that the series of one swarm got for one window. Out: rows of `anomalies` without an agent.
-Never: an anomaly for what one series alone did: that series has raised its own.
+Never: an anomaly for what one agent alone did: its series have raised their own. One agent is one voice, because its
+metrics go together (the bytes of its memory, and their share, are one thing said twice).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from streams.result_rows import Origin
 METRIC: Final = "combined"  # stands where a series' anomaly has its metric
 DETECTOR: Final = "combination"
 DETECTOR_VERSION: Final = 1
-SERIES_MIN: Final = 2  # that have learned enough to speak
+AGENTS_MIN: Final = 2  # with a series that has learned enough to speak
 
 
 class Spoken(NamedTuple):
@@ -47,12 +48,17 @@ class SwarmBank:
     def __len__(self) -> int:
         return len(self._swarms)
 
-    def judge(self, swarm_id: str, scores: Sequence[float], start_ms: int, window_ms: int) -> Together | None:
-        """What the series of a swarm's window say together, when it is unusual as a whole."""
-        if len(scores) < SERIES_MIN:
+    def judge(
+        self, swarm_id: str, scores: Mapping[str, Sequence[float]], start_ms: int, window_ms: int
+    ) -> Together | None:
+        """What the agents of a swarm's window say together, when it is unusual as a whole: agent -> its series' scores.
+
+        The strongest of an agent's m series counts as one look in m (Bonferroni).
+        """
+        if len(scores) < AGENTS_MIN:
             return None
-        ordered = sorted(scores, reverse=True)
-        ordered[0] = ordered[1]  # the strongest counts as the next one does: alone it is its own series' matter
+        ordered = sorted((max(0.0, 1.0 - (1.0 - max(own)) * len(own)) for own in scores.values()), reverse=True)
+        ordered[0] = ordered[1]  # the strongest counts as the next one does: alone it is its own matter
         together = self._combination(swarm_id, start_ms + window_ms).step(start_ms, ordered)
         return together if together.alarm else None
 
@@ -79,7 +85,7 @@ class SwarmBank:
 def combined_row(
     strongest: Sequence[Spoken], count: int, together: Together, start_ms: int, window_ms: int, origin: Origin
 ) -> dict[str, Any]:
-    """The row of `anomalies` for a swarm's window, told by its strongest series of `count`."""
+    """The row of `anomalies` for a swarm's window, told by the strongest series of `count` agents."""
     swarm_id = strongest[0].name[0]
     last = max(strongest, key=lambda one: one.closed_offset)
     named = ", ".join(f"{one.name[1]} {one.name[2]} {one.score:.6f}".strip() for one in strongest)
@@ -110,8 +116,8 @@ def combined_row(
         "detector": DETECTOR,
         "detector_version": DETECTOR_VERSION,
         "reason": (
-            f"of {count} series of the swarm several are unusual in the same window, most of all {named}; quiet, "
-            f"independent series do this about once in {1.0 / (1.0 - together.score):,.0f} windows"
+            f"of {count} agents of the swarm several are unusual in the same window, most of all {named}; quiet, "
+            f"independent agents do this about once in {1.0 / (1.0 - together.score):,.0f} windows"
         ),
         "unit": "decades",
         "log_id": origin.log_id,
@@ -121,5 +127,5 @@ def combined_row(
         "evidence_to_offset": max(one.to_offset for one in strongest),
         "fold_version": origin.fold_version,
         "ver": int(origin.versions(np.array([last.closed_offset]))[0]),
-        "evidence": [("series", str(count)), ("strongest", named)],
+        "evidence": [("agents", str(count)), ("strongest", named)],
     }

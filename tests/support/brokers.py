@@ -17,7 +17,7 @@ from infra.local.identity import ProcessId
 from infra.local.ports import is_free, listens
 from infra.local.process import wait_until
 
-READY_TIMEOUT_S = 15.0
+READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 1.0  # then it is killed: a memory broker has nothing to save
 PORTS = range(20_000, 32_000)  # below the ports that Linux gives to outgoing connections (from 32,768)
 DEFAULT_TOPICS = ("swarm.metrics", "swarm.activities")

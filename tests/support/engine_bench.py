@@ -76,7 +76,7 @@ class Bench:
         return sorted(row["offset"] for row in self.sink.rows("metrics"))
 
 
-async def eventually(check: Callable[[], bool], *, timeout_s: float = 5.0) -> None:
+async def eventually(check: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
     """Lets other tasks run until `check` holds."""
     async with asyncio.timeout(timeout_s):
         while not check():  # noqa: ASYNC110 - the thing waited for offers no event

@@ -32,7 +32,7 @@ def murmur(
     *args: str,
     home: Path,
     stdin: bytes = b"",
-    timeout_s: float = 120,
+    timeout_s: float = 240,
     settings: Mapping[str, str] | None = None,
     path: str | None = None,
 ) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ from sinks.clickhouse.client import Client, connect
 from tests.support.logs import read_log
 from tests.support.oracle import Recount, Tally, recount
 
-DRAIN_S = 60.0  # from the last record to final rows, crashes and rebalances included
+DRAIN_S = 180.0  # from the last record to final rows, crashes and rebalances included
 LOOK_EVERY_S = 0.25  # the recount's questions are heavy: looked at less often than other conditions
 LETTERS = "swarm.dead-letters"
 SHOWN = 5  # differences that a failure names

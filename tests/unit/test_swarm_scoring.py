@@ -1,4 +1,4 @@
-"""A swarm is judged as a whole: several series at once are told once, one alone is its own matter."""
+"""A swarm is judged as a whole: several agents at once are told once, one alone is its own matter."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from models.codecs.records import RawRecord
 from streams.fold import PartitionFold
+from streams.swarm_scoring import SwarmBank
 from tests.support.folds import T0, new_fold, record
 
 AGENTS = 8
@@ -54,13 +55,22 @@ def test_a_fault_that_several_agents_share_is_told_once_for_the_swarm() -> None:
     assert (row["swarm_id"], row["agent_id"], row["metric"]) == ("s", "", "combined")
     assert row["value"] > row["expected_high"] == pytest.approx(3.0)
     assert all(f"a{agent} queue_depth" in row["reason"] for agent in (1, 4, 6))
-    assert dict(row["evidence"])["series"] == str(AGENTS)
+    assert dict(row["evidence"])["agents"] == str(AGENTS)
     assert row["evidence_from_offset"] == row["evidence_to_offset"] == 80
 
 
 def test_what_one_agent_does_alone_is_no_matter_of_the_swarm() -> None:
     rows = anomalies(new_fold(), log(120, {1}, fault_from=80))
     assert {row["agent_id"] for row in rows} == {"a1"}
+
+
+def test_one_agent_is_one_voice_however_many_metrics_say_the_same() -> None:
+    bank = SwarmBank(swarms_max=10, idle_ms=60_000, score_min=0.999)
+    alone = {"a": [1 - 1e-9] * 5, "b": [0.9, 0.5]}
+    assert bank.judge("s", alone, T0, WINDOW_MS) is None
+    together = bank.judge("s", {"a": [1 - 1e-9] * 5, "b": [1 - 1e-8, 0.5]}, T0 + WINDOW_MS, WINDOW_MS)
+    assert together is not None
+    assert together.alarm
 
 
 def test_a_quiet_swarm_is_left_alone() -> None:
