@@ -22,6 +22,7 @@ ERRORS_MIN: Final = 5
 ESCALATION: Final = 4
 POLL_GAP_MS: Final = 60_000
 REACTION_MS: Final = 500
+REST_MS: Final = 600_000
 AGENTS_MAX: Final = 20_000  # of a partition, 300 bytes each
 TOOLS_MAX: Final = 16  # of one agent whose errors are counted
 # A person's answer, or a call that never ran, is no fault of the agent.
@@ -54,6 +55,7 @@ SPEC: Final = DetectorSpec(
         Limit(
             "reaction", REACTION_MS, "ms", "no model answers sooner: an error that follows faster is the same attempt"
         ),
+        Limit("rest", REST_MS, "ms", "an agent that goes round circle after circle is one event, told once a severity"),
         Limit("high severity", ESCALATION, "times the limit", "who has not stopped by then will not stop alone"),
     ),
     delay="with the call that reaches the limit",
@@ -68,6 +70,7 @@ class _Agent(Struct, array_like=True, gc=False):
     starts: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)] * 3)  # event time, offset of their first
     # tool -> class, count, event time and offset of the first, when the next attempt can begin
     errors: dict[str, tuple[str, int, int, int, int]] = field(default_factory=dict)
+    told_ms: dict[str, int] = field(default_factory=dict)  # severity -> event time of the last circle told
 
 
 class LoopDetector:
@@ -109,6 +112,9 @@ class LoopDetector:
         calls = run + period
         if place.at_ms - since_ms > POLL_GAP_MS * calls:
             return
+        if place.at_ms < agent.told_ms.get(severity, place.at_ms - REST_MS) + REST_MS:
+            return
+        agent.told_ms[severity] = place.at_ms
         what = activity.tool if period == 1 else f"a circle of {period} calls with {activity.tool}"
         yield Finding(
             detector=SPEC.name,

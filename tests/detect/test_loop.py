@@ -82,3 +82,11 @@ def test_what_a_person_refused_is_no_error_of_the_agent() -> None:
 def test_agents_are_told_apart() -> None:
     calls = [activity(i, tool="Bash", input_hash="z", agent_id=f"a{i % 4}") for i in range(16)]
     assert found_by(calls) == []
+
+
+def test_an_agent_that_goes_from_circle_to_circle_is_told_once_in_ten_minutes() -> None:
+    circles = "".join(name * 6 for name in "abcdefghijklmnopqrstuvwxyz")
+    (row,) = found_by(_calls(circles))
+    assert second_of(row) == 8.0
+    again = found_by(_calls(circles, every=5.0))  # 13 minutes of it
+    assert [second_of(row) for row in again] == [20.0, 620.0]
