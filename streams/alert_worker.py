@@ -45,6 +45,7 @@ from streams.log_identity import read_topic_ids
 from streams.log_probe import log_ends
 from streams.snapshot_stores import snapshot_stores
 from streams.snapshots import FORMAT, SnapshotError, SnapshotHeader
+from streams.status import status_path
 from streams.topics import ALERTS, BrokerAwayError, TopicError, ensure_topics, full_name, partition_count
 from streams.worker_name import WorkerNameError, claim
 
@@ -313,7 +314,7 @@ class AlertWorker:
 
     async def _report(self, consumer: Any, places: dict[TopicPartition, Place]) -> None:
         """Writes `<home>/run/alerter.status.json` once a second, beside those of the workers."""
-        path = self._settings.home / "run" / f"{NAME}.status.json"
+        path = status_path(self._settings.home, NAME)
         while True:
             text = json.dumps(self._status(self._reading(consumer, places)))
             tmp = path.with_suffix(".tmp")

@@ -6,11 +6,9 @@ not give again.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from models.detect.catalogue import SPECS
@@ -32,21 +30,9 @@ def finding_rows(findings: Sequence[Finding], origin: Origin) -> pa.Table | None
 def _row(finding: Finding, origin: Origin) -> dict[str, Any]:
     place = finding.place
     span_ms = min(max(place.at_ms - finding.began[0], 0), SPAN_MS_MAX)
-    identity = (
-        origin.log_id,
-        origin.topic,
-        str(origin.partition),
-        str(origin.fold_version),
-        finding.detector,
-        finding.swarm_id,
-        finding.agent_id,
-        finding.metric,
-        finding.subject,
-        str(place.offset),
-        str(place.idx),
-    )
+    names = (finding.detector, finding.swarm_id, finding.agent_id, finding.metric, finding.subject)
     return {
-        "anomaly_id": hashlib.blake2b("\0".join(identity).encode(), digest_size=16).hexdigest(),
+        "anomaly_id": origin.row_id(*names, str(place.offset), str(place.idx)),
         "swarm_id": finding.swarm_id,
         "agent_id": finding.agent_id,
         "metric": finding.metric,
@@ -63,12 +49,8 @@ def _row(finding: Finding, origin: Origin) -> dict[str, Any]:
         "detector_version": _VERSIONS[finding.detector],
         "reason": finding.reason,
         "unit": finding.unit,
-        "log_id": origin.log_id,
-        "topic": origin.topic,
-        "partition": origin.partition,
+        **origin.fields(place.offset),
         "evidence_from_offset": min(finding.began[1], place.offset),
         "evidence_to_offset": place.offset,
-        "fold_version": origin.fold_version,
-        "ver": int(origin.versions(np.array([place.offset]))[0]),
         "evidence": sorted(finding.evidence.items()),
     }

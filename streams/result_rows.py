@@ -5,6 +5,7 @@ In: window rows, decode errors. Out: Arrow tables. Never: decides anything.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -37,6 +38,21 @@ class Origin:
             "log_id": constant(self.log_id, n),
             "topic": constant(self.topic, n),
             "partition": pa.array(np.full(n, self.partition, dtype=np.uint16)),
+        }
+
+    def row_id(self, *parts: str) -> str:
+        """Names one row of this origin: the same for every reading of the log, 32 hex digits."""
+        identity = (self.log_id, self.topic, str(self.partition), str(self.fold_version), *parts)
+        return hashlib.blake2b("\0".join(identity).encode(), digest_size=16).hexdigest()
+
+    def fields(self, offset: int) -> dict[str, Any]:
+        """Origin and version of one row that rests on the log up to `offset`."""
+        return {
+            "log_id": self.log_id,
+            "topic": self.topic,
+            "partition": self.partition,
+            "fold_version": self.fold_version,
+            "ver": int(self.versions(np.array([offset]))[0]),
         }
 
     def versions(self, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:

@@ -6,7 +6,6 @@ depends on chunk boundaries: windows close in order of their end, and within one
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
@@ -166,17 +165,8 @@ def _spoken(closing: Closing, i: int, name: Series, score: float) -> Spoken:
 
 def _anomaly(closing: Closing, i: int, name: Series, verdict: Verdict, origin: Origin) -> dict[str, Any]:
     c = closing.rows.columns
-    identity = (
-        origin.log_id,
-        origin.topic,
-        str(origin.partition),
-        str(origin.fold_version),
-        *name,
-        str(closing.rows.spec.size_ms),
-        str(int(c["start_ms"][i])),
-    )
     return {
-        "anomaly_id": hashlib.blake2b("\0".join(identity).encode(), digest_size=16).hexdigest(),
+        "anomaly_id": origin.row_id(*name, str(closing.rows.spec.size_ms), str(int(c["start_ms"][i]))),
         "swarm_id": name[0],
         "agent_id": name[1],
         "metric": name[2],
@@ -190,12 +180,8 @@ def _anomaly(closing: Closing, i: int, name: Series, verdict: Verdict, origin: O
         "severity": verdict.severity,
         "direction": verdict.direction,
         "reason": verdict.reason,
-        "log_id": origin.log_id,
-        "topic": origin.topic,
-        "partition": origin.partition,
+        **origin.fields(int(closing.offset[i])),
         "evidence_from_offset": int(c["first_offset"][i]),
         "evidence_to_offset": int(c["last_offset"][i]),
-        "fold_version": origin.fold_version,
-        "ver": int(origin.versions(np.array([closing.offset[i]]))[0]),
         "evidence": [],
     }

@@ -7,12 +7,9 @@ metrics go together (the bytes of its memory, and their share, are one thing sai
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
-
-import numpy as np
 
 from models.anomaly.combination import Combination, Together, rarity_of
 from models.anomaly.port import severity_of
@@ -89,18 +86,8 @@ def combined_row(
     swarm_id = strongest[0].name[0]
     last = max(strongest, key=lambda one: one.closed_offset)
     named = ", ".join(f"{one.name[1]} {one.name[2]} {one.score:.6f}".strip() for one in strongest)
-    identity = (
-        origin.log_id,
-        origin.topic,
-        str(origin.partition),
-        str(origin.fold_version),
-        DETECTOR,
-        swarm_id,
-        str(window_ms),
-        str(start_ms),
-    )
     return {
-        "anomaly_id": hashlib.blake2b("\0".join(identity).encode(), digest_size=16).hexdigest(),
+        "anomaly_id": origin.row_id(DETECTOR, swarm_id, str(window_ms), str(start_ms)),
         "swarm_id": swarm_id,
         "agent_id": "",
         "metric": METRIC,
@@ -120,12 +107,8 @@ def combined_row(
             f"independent agents do this about once in {1.0 / (1.0 - together.score):,.0f} windows"
         ),
         "unit": "decades",
-        "log_id": origin.log_id,
-        "topic": origin.topic,
-        "partition": origin.partition,
+        **origin.fields(last.closed_offset),
         "evidence_from_offset": min(one.from_offset for one in strongest),
         "evidence_to_offset": max(one.to_offset for one in strongest),
-        "fold_version": origin.fold_version,
-        "ver": int(origin.versions(np.array([last.closed_offset]))[0]),
         "evidence": [("agents", str(count)), ("strongest", named)],
     }

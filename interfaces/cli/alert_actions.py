@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import json
 import os
 import uuid
 from collections.abc import Callable
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 WAIT_S: Final = 20.0  # an alerter that runs carries a command out within a second; a busy machine takes longer
 LOOK_S: Final = 0.3
 LABELS: Final = ("rule", "swarm", "agent", "role", "model", "metric")
-STALE_MS: Final = 10_000  # the alerter writes its status once a second
 
 _SUMMARY = """
     SELECT rule, argMax(severity, indexOf(['info', 'low', 'medium', 'warning', 'high', 'critical'], severity)) AS worst,
@@ -141,14 +139,15 @@ def try_channel(name: str) -> None:
 
 def alerter_status() -> dict[str, Any]:
     """What the alerter of this home wrote last, and whether it still runs."""
+    from infra.local.layout import Layout
+    from infra.local.worker_reports import ALERTER, REPORT_AGE_MAX_MS, read_status
     from models.clock import SystemClock
 
-    path = load_settings().home / "run" / "alerter.status.json"
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    path = Layout(load_settings().home).worker_status(ALERTER)
+    found = read_status(path)
+    if found is None:
         fail(f"no alerter has run in {path.parents[1]}: `murmur up` starts one, or `murmur alerts run`")
-    fresh = SystemClock().now_ms() - found["updated_at_ms"] < STALE_MS
+    fresh = SystemClock().now_ms() - found["updated_at_ms"] < REPORT_AGE_MAX_MS
     return {**found, "state": "running" if fresh else "stopped"}
 
 

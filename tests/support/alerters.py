@@ -96,7 +96,9 @@ def rules_file(home: Path, *given: Mapping[str, Any]) -> Path:
     return path
 
 
-def window_value(end_ms: int, mean: float, *, swarm: str = "s1", partition: int = 0, ver: int = 1) -> bytes:
+def window_value(
+    end_ms: int, mean: float, *, swarm: str = "s1", partition: int = 0, ver: int = 1, **changes: Any
+) -> bytes:
     """A swarm's closed 10 s window of error_rate, as JSON."""
     row = {
         "swarm_id": swarm,
@@ -124,6 +126,7 @@ def window_value(end_ms: int, mean: float, *, swarm: str = "s1", partition: int 
         "closed": 1,
         "ver": ver,
         "agents": 1,
+        **changes,
     }
     return json.dumps(row).encode()
 

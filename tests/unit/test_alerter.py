@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from sinks.channels.registry import Route
 from streams.alert_inputs import HISTORY_MS_MAX
 from streams.alerter import Alerter, AlerterState, Place, Reading, decode, renew_logs
 from streams.topics import ACTIVITIES, ALERT_COMMANDS, ANOMALIES, WINDOWS
+from tests.support.alerters import window_value
 from tests.support.alerting import T0_MS, rules
 
 S = 1_000
@@ -29,37 +31,9 @@ RULES = rules(
 WINDOW_PLACE = Place(WINDOWS, 0)
 
 
-def window_record(offset: int, end_ms: int, mean: float, *, late_ms: int = 6_000, **changes: object) -> RawRecord:
+def window_record(offset: int, end_ms: int, mean: float, *, late_ms: int = 6_000, **changes: Any) -> RawRecord:
     """A swarm's closed window as the topic has it."""
-    row = {
-        "swarm_id": "s1",
-        "metric": "error_rate",
-        "window_ms": 10_000,
-        "window_start": end_ms - 10_000,
-        "log_id": "l",
-        "topic": "swarm.metrics",
-        "partition": 0,
-        "fold_version": 1,
-        "unit": "",
-        "events": 10,
-        "weight_sum": 10.0,
-        "sum": mean * 10,
-        "min": mean,
-        "max": mean,
-        "mean": mean,
-        "m2": 0.0,
-        "last": mean,
-        "last_at": end_ms - 1,
-        "p50": mean,
-        "p90": mean,
-        "p95": mean,
-        "p99": mean,
-        "closed": 1,
-        "ver": offset,
-        "agents": 1,
-        **changes,
-    }
-    return RawRecord(offset, end_ms + late_ms, (), json.dumps(row).encode())
+    return RawRecord(offset, end_ms + late_ms, (), window_value(end_ms, mean, ver=offset, **changes))
 
 
 class World:
