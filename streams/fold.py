@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from models.anomaly.change_tuning import CHANGE_SEVERITY
 from models.codecs.records import DecodeError, ProducerStamp, RawRecord
 from models.codecs.structs import Label
 from models.dedup import IdMemory, ProducerMemory, Seen
@@ -159,6 +160,7 @@ class PartitionFold:
                 "operators": [o.state() for o in self._operators],
                 "scorers": self._scorers.state(),
                 "swarms": self._scorers.swarms.state(),
+                "peers": self._scorers.peers.state(),
                 "producers": self._producers.state(),
                 "ids": self.ids.state(),
                 "detectors": self.detectors.state(),
@@ -178,6 +180,7 @@ class PartitionFold:
             operator.restore(saved)
         self._scorers.restore(data["scorers"])
         self._scorers.swarms.restore(data["swarms"])
+        self._scorers.peers.restore(data["peers"])
         self._producers.restore(data["producers"])
         self.ids.restore(data["ids"])
         self.detectors.restore(data["detectors"])
@@ -192,6 +195,8 @@ class PartitionFold:
             "units": len(self._units),
             "scorers": len(self._scorers),
             "swarm_scorers": len(self._scorers.swarms),
+            "peer_groups": len(self._scorers.peers),
+            "peer_agents": self._scorers.peers.agents,
             "producers": len(self._producers),
             "ids": len(self.ids),
             "rows_waiting": self.outputs.rows,
@@ -274,7 +279,9 @@ class PartitionFold:
                 Closing(rows, offsets[by], appended_ms[by]), self.origin, self._series, self._units
             )
             self.outputs.add("anomalies", pa.Table.from_pylist(anomalies, schema=ANOMALIES) if anomalies else None)
-            self.counters.anomalies += len(anomalies)
+            changes = sum(row["severity"] == CHANGE_SEVERITY for row in anomalies)
+            self.counters.change_points += changes
+            self.counters.anomalies += len(anomalies) - changes
             self.report(self._watch.windows(rows, offsets[by], appended_ms[by], self._series, self._units))
 
     def _put_open_windows(self) -> None:

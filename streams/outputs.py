@@ -60,3 +60,4 @@ class Counters:
     skipped_records: int = 0  # delivered again after a resume
     windows_closed: int = 0
     anomalies: int = 0
+    change_points: int = 0  # rows of the same table that are no alarms

@@ -6,6 +6,7 @@ depends on chunk boundaries: windows close in order of their end, and within one
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,12 +15,16 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from models.anomaly import Scorer, Verdict, WindowPoint, new_scorer, restore_scorer
+from models.anomaly import Scorer, Verdict, WindowPoint, change_point, new_scorer, restore_scorer
 from models.anomaly.factory import Mode
+from models.anomaly.fences import SENSITIVITY
 from models.anomaly.full_tuning import STRONGEST
+from models.anomaly.peer_tuning import HUSH_WINDOWS
 from models.settings import AnomalyMode
 from models.windows.operator import WindowRows
+from streams.change_rows import change_row
 from streams.interning import Interner, Series
+from streams.peer_scoring import PeerBank, peer_fields
 from streams.result_rows import Origin
 from streams.swarm_scoring import Spoken, SwarmBank, combined_row
 
@@ -36,6 +41,18 @@ class Closing:
     rows: WindowRows
     offset: npt.NDArray[np.int64]
     appended_ms: npt.NDArray[np.int64]
+
+
+class Held:
+    """What is kept of one series."""
+
+    __slots__ = ("change", "end_ms", "hush", "scorer")
+
+    def __init__(self, scorer: Scorer, end_ms: int, hush: int, change: array[float]) -> None:
+        self.scorer = scorer
+        self.end_ms = end_ms  # of the last window
+        self.hush = hush  # windows for which it has nothing to say, because its peers told of it
+        self.change = change  # models/anomaly/change_point.py
 
 
 class ScorerBank:
@@ -55,7 +72,9 @@ class ScorerBank:
         self._score_min = score_min
         self._mode = mode
         self._sensitivity = sensitivity
-        self._scorers: OrderedDict[Series, tuple[Scorer, int]] = OrderedDict()  # -> (scorer, end of last window)
+        self._scorers: OrderedDict[Series, Held] = OrderedDict()
+        self._by_peers = mode not in SENSITIVITY  # the textbook methods speak for themselves alone
+        self.peers = PeerBank()
         self.swarms = SwarmBank(swarms_max=series_max, idle_ms=series_idle_ms, score_min=score_min)
 
     def __len__(self) -> int:
@@ -72,19 +91,26 @@ class ScorerBank:
         window_ms = closing.rows.spec.size_ms
         anomalies = []
         groups: dict[tuple[int, str], list[tuple[float, int]]] = {}  # a swarm's window -> its series' scores and rows
+        first_offsets = c["first_offset"].tolist()
+        start_ms = -1
         for i in sorted(on_time, key=lambda i: (starts[i], names[i])):
-            scorer = self._scorer(names[i], starts[i] + window_ms)
-            verdict = scorer.step(_point(closing.rows, i))
+            if starts[i] != start_ms:
+                start_ms = starts[i]
+                self.peers.next_windows()
+            name, point = names[i], _point(closing.rows, i)
+            held = self._hold(name, start_ms + window_ms)
+            verdict = held.scorer.step(point)
             if verdict.score is not None:
-                groups.setdefault((starts[i], names[i][0]), []).append((verdict.score, i))
-            if verdict.alarm:
-                row = _anomaly(closing, i, names[i], verdict, origin)
-                row |= {
-                    "detector": scorer.name,
-                    "detector_version": scorer.version,
-                    "unit": units.keys[int(c["unit"][i])],
-                }
-                anomalies.append(row)
+                groups.setdefault((start_ms, name[0]), []).append((verdict.score, i))
+            alarm = self._tell(held, name, point, verdict)
+            change = change_point.step(held.change, point, first_offsets[i])
+            if alarm or change:
+                row = _row(closing, i, name, origin) | {"unit": units.keys[int(c["unit"][i])]}
+                if alarm:
+                    anomalies.append(row | alarm)
+                if change:
+                    anomalies.append(change_row(row, change, origin))
+        self.peers.next_windows()
         for (start_ms, swarm_id), spoken in groups.items():
             scores: dict[str, list[float]] = {}
             for score, i in spoken:
@@ -97,36 +123,60 @@ class ScorerBank:
         return anomalies
 
     def state(self) -> list[list[Any]]:
-        """[[swarm, agent, metric, end of last window, scorer state as msgpack], ...], longest-silent first.
+        """[[swarm, agent, metric, end of last window, hush, change, scorer], ...], longest-silent first.
 
         Each scorer's numbers become bytes at once: 100,000 scorers are 5 million numbers, 170 MB as Python's.
         """
-        return [[*name, end_ms, _encode(scorer.state())] for name, (scorer, end_ms) in self._scorers.items()]
+        return [
+            [*name, held.end_ms, held.hush, held.change.tobytes(), _encode(held.scorer.state())]
+            for name, held in self._scorers.items()
+        ]
 
     def restore(self, state: list[list[Any]]) -> None:
         """Loads what `state` saved."""
         self._scorers = OrderedDict(
-            ((swarm, agent, metric), (restore_scorer(_decode(scorer)), end_ms))
-            for swarm, agent, metric, end_ms, scorer in state
+            (
+                (swarm, agent, metric),
+                Held(restore_scorer(_decode(scorer)), end_ms, hush, array("d", change)),
+            )
+            for swarm, agent, metric, end_ms, hush, change, scorer in state
         )
 
-    def _scorer(self, name: Series, end_ms: int) -> Scorer:
-        """The series' scorer, for a window that ends at end_ms."""
+    def _hold(self, name: Series, end_ms: int) -> Held:
+        """What is kept of the series, for a window that ends at end_ms."""
         # Windows close in order of their end, so the head of the dictionary is the longest-silent series.
         while self._scorers:
-            head, (_, head_end_ms) = next(iter(self._scorers.items()))
-            if head_end_ms >= end_ms - self._idle_ms:
+            head, oldest = next(iter(self._scorers.items()))
+            if oldest.end_ms >= end_ms - self._idle_ms:
                 break
             del self._scorers[head]
-        known = self._scorers.pop(name, None)
-        if known is None:
+        held = self._scorers.pop(name, None)
+        if held is None:
             if len(self._scorers) >= self._series_max:
                 self._scorers.popitem(last=False)
             mode = self._mode_of_next()
             fresh = new_scorer(name[2], score_min=self._score_min, mode=mode, sensitivity=self._sensitivity)
-            known = (fresh, end_ms)
-        self._scorers[name] = (known[0], end_ms)
-        return known[0]
+            held = Held(fresh, end_ms, 0, change_point.fresh())
+        held.end_ms = end_ms
+        self._scorers[name] = held
+        return held
+
+    def _tell(self, held: Held, name: Series, point: WindowPoint, verdict: Verdict) -> dict[str, Any] | None:
+        """The alarm's own columns: the scorer's, or of a series that is still learning its peers'."""
+        by_peers = None
+        group = self.peers.group_of(name, point) if self._by_peers and name[1] else None
+        if group is not None:
+            if verdict.score is None:
+                by_peers = group.judge(name[1], point)
+            group.learn(name[1], point, first=verdict.learning_left == held.scorer.warm_up - 1)
+        if held.hush:
+            held.hush -= 1
+        elif by_peers is not None and by_peers.score >= self._score_min:
+            held.hush = verdict.learning_left + HUSH_WINDOWS
+            return peer_fields(by_peers, point, verdict.learning_left)
+        elif verdict.alarm:
+            return _scored_fields(held.scorer, verdict)
+        return None
 
     def _mode_of_next(self) -> Mode:
         """How a new series is scored: its number among those held is a function of the log alone."""
@@ -163,7 +213,8 @@ def _spoken(closing: Closing, i: int, name: Series, score: float) -> Spoken:
     )
 
 
-def _anomaly(closing: Closing, i: int, name: Series, verdict: Verdict, origin: Origin) -> dict[str, Any]:
+def _row(closing: Closing, i: int, name: Series, origin: Origin) -> dict[str, Any]:
+    """The columns that every row about a window has."""
     c = closing.rows.columns
     return {
         "anomaly_id": origin.row_id(*name, str(closing.rows.spec.size_ms), str(int(c["start_ms"][i]))),
@@ -174,14 +225,21 @@ def _anomaly(closing: Closing, i: int, name: Series, verdict: Verdict, origin: O
         "window_start": int(c["start_ms"][i]),
         "detected_at": int(closing.appended_ms[i]),
         "value": float(c["mean"][i]),
+        **origin.fields(int(closing.offset[i])),
+        "evidence_from_offset": int(c["first_offset"][i]),
+        "evidence_to_offset": int(c["last_offset"][i]),
+    }
+
+
+def _scored_fields(scorer: Scorer, verdict: Verdict) -> dict[str, Any]:
+    return {
         "expected_low": verdict.expected_low,
         "expected_high": verdict.expected_high,
         "score": verdict.score,
         "severity": verdict.severity,
         "direction": verdict.direction,
+        "detector": scorer.name,
+        "detector_version": scorer.version,
         "reason": verdict.reason,
-        **origin.fields(int(closing.offset[i])),
-        "evidence_from_offset": int(c["first_offset"][i]),
-        "evidence_to_offset": int(c["last_offset"][i]),
         "evidence": [],
     }

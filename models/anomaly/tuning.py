@@ -11,7 +11,7 @@ import hashlib
 import importlib.metadata
 from typing import Final
 
-from models.anomaly import full_tuning
+from models.anomaly import change_tuning, full_tuning, peer_tuning
 
 NAME: Final = "river_tail"
 VERSION: Final = 1
@@ -61,6 +61,7 @@ LIFT_WINDOWS: Final = 30.0  # and comes down again with this time constant
 
 def fingerprint() -> str:
     """Sixteen hex digits over every constant above and the installed River: same digits, same verdicts."""
-    values = {k: v for module in (globals(), vars(full_tuning)) for k, v in module.items() if k.isupper()}
+    modules = (globals(), vars(full_tuning), vars(peer_tuning), vars(change_tuning))
+    values = {k: v for module in modules for k, v in module.items() if k.isupper()}
     text = repr(sorted(values.items())) + importlib.metadata.version("river")
     return hashlib.sha256(text.encode()).hexdigest()[:16]

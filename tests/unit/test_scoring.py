@@ -116,7 +116,7 @@ def test_a_partition_full_of_scorers_starts_lean_ones_and_a_mode_asked_for_is_ke
 
     def names(mode: AnomalyMode) -> list[str]:
         made = ScorerBank(series_max=10, series_idle_ms=3_600_000, score_min=0.999, mode=mode)
-        return [made._scorer(("swarm", "agent", metric), 10_000).name for metric in ("a", "b", "c", "a")]
+        return [made._hold(("swarm", "agent", metric), 10_000).scorer.name for metric in ("a", "b", "c", "a")]
 
     assert names("auto") == ["river_full", "river_full", "river_tail", "river_full"]
     assert set(names("full")) == {"river_full"}
