@@ -160,7 +160,6 @@ class PartitionFold:
                 "operators": [o.state() for o in self._operators],
                 "scorers": self._scorers.state(),
                 "swarms": self._scorers.swarms.state(),
-                "peers": self._scorers.peers.state(),
                 "producers": self._producers.state(),
                 "ids": self.ids.state(),
                 "detectors": self.detectors.state(),
@@ -180,7 +179,6 @@ class PartitionFold:
             operator.restore(saved)
         self._scorers.restore(data["scorers"])
         self._scorers.swarms.restore(data["swarms"])
-        self._scorers.peers.restore(data["peers"])
         self._producers.restore(data["producers"])
         self.ids.restore(data["ids"])
         self.detectors.restore(data["detectors"])
@@ -196,7 +194,6 @@ class PartitionFold:
             "scorers": len(self._scorers),
             "swarm_scorers": len(self._scorers.swarms),
             "peer_groups": len(self._scorers.peers),
-            "peer_agents": self._scorers.peers.agents,
             "producers": len(self._producers),
             "ids": len(self.ids),
             "rows_waiting": self.outputs.rows,

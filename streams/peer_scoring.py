@@ -1,18 +1,18 @@
 """Peer groups of a partition: series that are still learning, judged by the other agents of their swarm.
 
-In: closed windows of agents, in order. Out: verdicts, and rows of `anomalies` for those that alarm. Never: more than
-GROUPS_MAX groups; the series of a swarm itself, which has no peers.
+In: what the scorers' bank holds of each series, windows of young ones. Out: verdicts, and the columns of `anomalies`
+for those that alarm. Never: state of its own: who belongs together follows from the names of the series held.
 
 A group is (swarm, metric): the windows of metrics do not say which role an agent has or which model it asks.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import Any, Final
+from array import array
+from typing import Any, Final, Protocol
 
-from models.anomaly.peer_tuning import GROUPS_MAX, PEER_NAME, PEER_SILENT_WINDOWS, PEER_VERSION
-from models.anomaly.peers import PeerGroup, PeerVerdict
+from models.anomaly.peer_tuning import PEER_NAME, PEER_SILENT_WINDOWS, PEER_VERSION
+from models.anomaly.peers import Group, PeerVerdict, judge, look
 from models.anomaly.port import WindowPoint, severity_of
 from streams.interning import Series
 
@@ -20,53 +20,52 @@ Key = tuple[str, str]  # swarm_id, metric
 SCORE_LOST: Final = 1e-15  # a score nearer to 1 than this says no more
 
 
-class PeerBank:
-    """The groups of one partition, longest-silent first."""
+class Member(Protocol):
+    """What is held of one series."""
+
+    change: array[float]  # models/anomaly/change_point.py
+    end_ms: int  # of its last window
+
+
+class PeerGroups:
+    """The series of one partition's agents by (swarm, metric)."""
 
     def __init__(self) -> None:
-        self._groups: OrderedDict[Key, tuple[PeerGroup, int]] = OrderedDict()  # -> (group, end of its last window)
-        self._looking: dict[Key, PeerGroup | None] = {}  # groups of the windows that close together
+        self._groups: dict[Key, dict[str, Member]] = {}
+        self._looked: dict[Key, Group] = {}  # at the windows of one moment; each group is looked at once
+        self._looked_ms = -1
 
     def __len__(self) -> int:
         return len(self._groups)
 
-    @property
-    def agents(self) -> int:
-        """Agents remembered in all groups."""
-        return sum(len(group) for group, _ in self._groups.values())
+    def add(self, name: Series, member: Member) -> None:
+        """A series is held from now on. A swarm's own series has no peers."""
+        swarm_id, agent_id, metric = name
+        if agent_id:
+            self._groups.setdefault((swarm_id, metric), {})[agent_id] = member
 
-    def group_of(self, name: Series, point: WindowPoint) -> PeerGroup | None:
-        """The group of a series; None for a swarm's own series, and while all groups kept are busy ones."""
+    def remove(self, name: Series) -> None:
+        """A series is forgotten."""
+        swarm_id, agent_id, metric = name
+        group = self._groups.get((swarm_id, metric), {})
+        group.pop(agent_id, None)
+        if not group:
+            self._groups.pop((swarm_id, metric), None)
+
+    def judge(self, name: Series, member: Member, point: WindowPoint) -> PeerVerdict | None:
+        """How a window of a young series compares with its peers, before the series has learned it."""
         key = (name[0], name[2])
-        if key in self._looking:
-            return self._looking[key]
-        end_ms = point.window_start_ms + point.window_ms
-        known = self._groups.pop(key, None)
-        if known is None and len(self._groups) >= GROUPS_MAX:
-            head, (_, head_end_ms) = next(iter(self._groups.items()))
-            if head_end_ms > point.window_start_ms - PEER_SILENT_WINDOWS * point.window_ms:
-                self._looking[key] = None
-                return None
-            del self._groups[head]
-        group = known[0] if known else PeerGroup()
-        group.forget_look()
-        self._groups[key] = (group, end_ms)
-        self._looking[key] = group
-        return group
-
-    def next_windows(self) -> None:
-        """The windows that end at one moment are all seen."""
-        self._looking.clear()
-
-    def state(self) -> list[list[Any]]:
-        """[[swarm, metric, end of last window, group], ...], longest-silent first."""
-        return [[*key, end_ms, group.state()] for key, (group, end_ms) in self._groups.items()]
-
-    def restore(self, state: list[list[Any]]) -> None:
-        """Loads what `state` saved."""
-        self._groups = OrderedDict(
-            ((swarm, metric), (PeerGroup.restore(group), end_ms)) for swarm, metric, end_ms, group in state
-        )
+        members = self._groups.get(key)
+        if members is None or not name[1]:
+            return None
+        if self._looked_ms != point.window_start_ms:
+            self._looked_ms = point.window_start_ms
+            self._looked.clear()
+        group = self._looked.get(key)
+        if group is None:
+            since_ms = point.window_start_ms - PEER_SILENT_WINDOWS * point.window_ms
+            group = self._looked[key] = look(each.change for each in members.values() if each.end_ms > since_ms)
+        return judge(group, member.change, point)
 
 
 def peer_fields(verdict: PeerVerdict, point: WindowPoint, learning_left: int) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from models.settings import AnomalyMode
 from models.windows.operator import WindowRows
 from streams.change_rows import change_row
 from streams.interning import Interner, Series
-from streams.peer_scoring import PeerBank, peer_fields
+from streams.peer_scoring import PeerGroups, peer_fields
 from streams.result_rows import Origin
 from streams.swarm_scoring import Spoken, SwarmBank, combined_row
 
@@ -74,7 +74,7 @@ class ScorerBank:
         self._sensitivity = sensitivity
         self._scorers: OrderedDict[Series, Held] = OrderedDict()
         self._by_peers = mode not in SENSITIVITY  # the textbook methods speak for themselves alone
-        self.peers = PeerBank()
+        self.peers = PeerGroups()
         self.swarms = SwarmBank(swarms_max=series_max, idle_ms=series_idle_ms, score_min=score_min)
 
     def __len__(self) -> int:
@@ -92,17 +92,15 @@ class ScorerBank:
         anomalies = []
         groups: dict[tuple[int, str], list[tuple[float, int]]] = {}  # a swarm's window -> its series' scores and rows
         first_offsets = c["first_offset"].tolist()
-        start_ms = -1
         for i in sorted(on_time, key=lambda i: (starts[i], names[i])):
-            if starts[i] != start_ms:
-                start_ms = starts[i]
-                self.peers.next_windows()
-            name, point = names[i], _point(closing.rows, i)
+            start_ms, name, point = starts[i], names[i], _point(closing.rows, i)
             held = self._hold(name, start_ms + window_ms)
             verdict = held.scorer.step(point)
             if verdict.score is not None:
                 groups.setdefault((start_ms, name[0]), []).append((verdict.score, i))
-            alarm = self._tell(held, name, point, verdict)
+            alarm = None
+            if verdict.alarm or held.hush or (verdict.score is None and self._by_peers):
+                alarm = self._tell(held, name, point, verdict)
             change = change_point.step(held.change, point, first_offsets[i])
             if alarm or change:
                 row = _row(closing, i, name, origin) | {"unit": units.keys[int(c["unit"][i])]}
@@ -110,7 +108,6 @@ class ScorerBank:
                     anomalies.append(row | alarm)
                 if change:
                     anomalies.append(change_row(row, change, origin))
-        self.peers.next_windows()
         for (start_ms, swarm_id), spoken in groups.items():
             scores: dict[str, list[float]] = {}
             for score, i in spoken:
@@ -141,6 +138,9 @@ class ScorerBank:
             )
             for swarm, agent, metric, end_ms, hush, change, scorer in state
         )
+        self.peers = PeerGroups()
+        for name, held in self._scorers.items():
+            self.peers.add(name, held)
 
     def _hold(self, name: Series, end_ms: int) -> Held:
         """What is kept of the series, for a window that ends at end_ms."""
@@ -150,33 +150,31 @@ class ScorerBank:
             if oldest.end_ms >= end_ms - self._idle_ms:
                 break
             del self._scorers[head]
+            self.peers.remove(head)
         held = self._scorers.pop(name, None)
         if held is None:
             if len(self._scorers) >= self._series_max:
-                self._scorers.popitem(last=False)
+                self.peers.remove(self._scorers.popitem(last=False)[0])
             mode = self._mode_of_next()
             fresh = new_scorer(name[2], score_min=self._score_min, mode=mode, sensitivity=self._sensitivity)
             held = Held(fresh, end_ms, 0, change_point.fresh())
+            self.peers.add(name, held)
         held.end_ms = end_ms
         self._scorers[name] = held
         return held
 
     def _tell(self, held: Held, name: Series, point: WindowPoint, verdict: Verdict) -> dict[str, Any] | None:
         """The alarm's own columns: the scorer's, or of a series that is still learning its peers'."""
-        by_peers = None
-        group = self.peers.group_of(name, point) if self._by_peers and name[1] else None
-        if group is not None:
-            if verdict.score is None:
-                by_peers = group.judge(name[1], point)
-            group.learn(name[1], point, first=verdict.learning_left == held.scorer.warm_up - 1)
         if held.hush:
             held.hush -= 1
-        elif by_peers is not None and by_peers.score >= self._score_min:
-            held.hush = verdict.learning_left + HUSH_WINDOWS
-            return peer_fields(by_peers, point, verdict.learning_left)
-        elif verdict.alarm:
+            return None
+        if verdict.alarm:
             return _scored_fields(held.scorer, verdict)
-        return None
+        told = self.peers.judge(name, held, point)
+        if told is None or told.score < self._score_min:
+            return None
+        held.hush = verdict.learning_left + HUSH_WINDOWS
+        return peer_fields(told, point, verdict.learning_left)
 
     def _mode_of_next(self) -> Mode:
         """How a new series is scored: its number among those held is a function of the log alone."""

@@ -30,13 +30,15 @@ from models.anomaly.change_tuning import (
 from models.anomaly.port import Direction, WindowPoint
 from models.anomaly.tuning import MAGNITUDE_MAX, ZERO_MAX
 
-# The level: windows, mean, variance; mean square of the steps; the last window's position and start; 1 once a value was
-# not above zero (no logarithms from then on).
-N, MEAN, VAR, STEP, PREVIOUS, PREVIOUS_MS, PLAIN = range(7)
+# The level: windows, mean, variance; mean square of the steps; the last window's position and start; usual events of a
+# window; and whether logarithms are out of the question: a zero was seen, or a negative value.
+N, MEAN, VAR, STEP, PREVIOUS, PREVIOUS_MS, EVENTS, PLAIN = range(8)
+HAD_ZERO: Final = 1.0
+ANY_SIGN: Final = 2.0
 # Upwards, then downwards: the sum, and the windows since it left zero: number, total, start and first offset.
-UP, DOWN = 7, 12
+UP, DOWN = 8, 13
 SUM, COUNT, TOTAL, ONSET_MS, ONSET_OFFSET = range(5)
-SIZE: Final = 17
+SIZE: Final = 18
 _TINY: Final = 1e-150  # its square still is a normal double
 
 
@@ -58,87 +60,81 @@ def fresh() -> array[float]:
 
 def step(state: array[float], point: WindowPoint, first_offset: int) -> Change | None:
     """Fold one window in; the change of level that it makes certain, if any."""
-    position = point.mean
-    if not state[PLAIN]:
-        if position > ZERO_MAX:
-            position = math.log(position)
-        else:
-            state[:] = fresh()
-            state[PLAIN] = 1.0
+    position, start_ms = point.mean, point.window_start_ms
+    if position > ZERO_MAX and not state[PLAIN]:
+        position = math.log(position)
+    elif state[PLAIN] < ANY_SIGN:
+        _leave_logarithms(state, position)
     if position > MAGNITUDE_MAX or position < -MAGNITUDE_MAX:
         position = math.copysign(MAGNITUDE_MAX, position)
-    n, mean = state[N], state[MEAN]
+    n, mean, variance = state[N], state[MEAN], state[VAR]
     away = position - mean
     if n >= CHANGE_FROM_WINDOWS:
         floor = CHANGE_FLOOR_RATIO * (abs(mean) if state[PLAIN] else 1.0)
-        variance = state[VAR]
-        spread = math.sqrt(variance * (1.0 + 1.0 / n) + floor * floor) + _TINY
-        error = away
-        if variance > 0.0:
-            memory = _memory(state, point, n, variance)
-            error = (away - memory * (state[PREVIOUS] - mean)) / math.sqrt(1.0 - memory * memory)
-        error /= spread
+        total = variance * (1.0 + 1.0 / n) + floor * floor
+        # The share of the last window's deviation that this one still shows: half of the mean square of the steps is
+        # what the variance leaves over. Few windows show too little of it, hence the standard error on top.
+        memory = 1.0 - 0.5 * state[STEP] / variance if variance > 0.0 else 0.0
+        memory = (memory if memory > 0.0 else 0.0) + n**-0.5
+        if memory > CHANGE_CORRELATION_MAX:
+            memory = CHANGE_CORRELATION_MAX
+        apart_ms = start_ms - state[PREVIOUS_MS]
+        if apart_ms > point.window_ms:  # a gap of k windows leaves the k-th power
+            memory **= apart_ms / point.window_ms
+        error = (away - memory * (state[PREVIOUS] - mean)) / (math.sqrt(total * (1.0 - memory * memory)) + _TINY)
         error = CLIP if error > CLIP else (-CLIP if error < -CLIP else error)
-        held = False
-        for at, excess in ((UP, error - ALLOWANCE), (DOWN, -error - ALLOWANCE)):
-            total = state[at] + excess
-            if total > 0.0:
-                _extend(state, at, total, position, point, first_offset)
-                if total >= DECISION:
-                    return _leave(state, at, position, point)
-                held = held or total >= HOLD
-            else:
-                state[at] = state[at + COUNT] = 0.0
-        if held:
-            state[PREVIOUS], state[PREVIOUS_MS] = position, point.window_start_ms
-            return None
-        reach = LEARN_CLIP * spread
+        up, down = state[UP] + error - ALLOWANCE, state[DOWN] - error - ALLOWANCE
+        if up > 0.0:
+            _extend(state, UP, up, position, start_ms, first_offset)
+        elif state[UP]:
+            state[UP] = 0.0
+        if down > 0.0:
+            _extend(state, DOWN, down, position, start_ms, first_offset)
+        elif state[DOWN]:
+            state[DOWN] = 0.0
+        if up >= HOLD or down >= HOLD:
+            state[PREVIOUS], state[PREVIOUS_MS] = position, start_ms
+            return _leave(state, UP if up > down else DOWN) if up >= DECISION or down >= DECISION else None
+        reach = LEARN_CLIP * math.sqrt(total)
         away = reach if away > reach else (-reach if away < -reach else away)
     share = 1.0 / (n + 1.0 if n < CHANGE_MEMORY_WINDOWS else CHANGE_MEMORY_WINDOWS)
     state[MEAN] = mean + share * away
-    state[VAR] = (1.0 - share) * (state[VAR] + share * away * away)
-    if n >= 1.0:
-        square = (position - state[PREVIOUS]) ** 2
-        if n >= CHANGE_FROM_WINDOWS and state[STEP] > 0.0 and square > STEP_CLIP * state[STEP]:
-            square = STEP_CLIP * state[STEP]
-        state[STEP] += (square - state[STEP]) / (n if n < CHANGE_MEMORY_WINDOWS else CHANGE_MEMORY_WINDOWS)
+    state[VAR] = (1.0 - share) * (variance + share * away * away)
+    state[EVENTS] += share * (point.events - state[EVENTS])
+    if n:
+        square, usual = (position - state[PREVIOUS]) ** 2, state[STEP]
+        if square > STEP_CLIP * usual and n >= CHANGE_FROM_WINDOWS and usual:
+            square = STEP_CLIP * usual
+        state[STEP] = usual + (square - usual) / (n if n < CHANGE_MEMORY_WINDOWS else CHANGE_MEMORY_WINDOWS)
     state[N] = n + 1.0
-    state[PREVIOUS], state[PREVIOUS_MS] = position, point.window_start_ms
+    state[PREVIOUS], state[PREVIOUS_MS] = position, start_ms
     return None
 
 
-def _memory(state: array[float], point: WindowPoint, n: float, variance: float) -> float:
-    """The share of the last window's deviation that this one still shows.
-
-    Half of the mean square of the steps is what the variance leaves over; few windows show too little of it, hence the
-    standard error on top. A gap of k windows leaves the k-th power.
-    """
-    memory = 1.0 - 0.5 * state[STEP] / variance
-    memory = (memory if memory > 0.0 else 0.0) + 1.0 / math.sqrt(n)
-    if memory > CHANGE_CORRELATION_MAX:
-        memory = CHANGE_CORRELATION_MAX
-    apart = (point.window_start_ms - state[PREVIOUS_MS]) / point.window_ms
-    return float(memory**apart) if apart > 1.0 else memory
+def _leave_logarithms(state: array[float], value: float) -> None:
+    """A value that is not above zero came: the series is judged as it is from here on, and learns anew."""
+    plain = ANY_SIGN if value < -ZERO_MAX else max(state[PLAIN], HAD_ZERO if value <= ZERO_MAX else 0.0)
+    if not state[PLAIN]:
+        state[:] = fresh()
+    state[PLAIN] = plain
 
 
-def _extend(state: array[float], at: int, total: float, position: float, point: WindowPoint, first_offset: int) -> None:
-    if state[at + COUNT] == 0.0:
-        state[at + TOTAL] = 0.0
-        state[at + ONSET_MS], state[at + ONSET_OFFSET] = point.window_start_ms, first_offset
+def _extend(state: array[float], at: int, total: float, position: float, start_ms: int, first_offset: int) -> None:
+    if not state[at]:
+        state[at + COUNT] = state[at + TOTAL] = 0.0
+        state[at + ONSET_MS], state[at + ONSET_OFFSET] = start_ms, first_offset
     state[at] = total
     state[at + COUNT] += 1.0
     state[at + TOTAL] += position
 
 
-def _leave(state: array[float], at: int, position: float, point: WindowPoint) -> Change | None:
+def _leave(state: array[float], at: int) -> Change | None:
     """The windows since the onset are the level now; None when it hardly moved."""
     windows, before = state[at + COUNT], state[MEAN]
     after = state[at + TOTAL] / windows
     onset_ms, onset_offset = int(state[at + ONSET_MS]), int(state[at + ONSET_OFFSET])
     state[N], state[MEAN] = windows, after
-    state[PREVIOUS], state[PREVIOUS_MS] = position, point.window_start_ms
-    for side in (UP, DOWN):
-        state[side] = state[side + COUNT] = 0.0
+    state[UP] = state[DOWN] = 0.0
     if not state[PLAIN]:
         before, after = math.exp(before), math.exp(after)
     if abs(after - before) < CHANGE_RATIO_MIN * abs(before):

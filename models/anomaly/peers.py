@@ -1,34 +1,34 @@
 """Judges a series that is still learning by its peers: the other agents of its swarm with the same metric.
 
-In: closed windows of all agents of one (swarm, metric), in order. Out: how odd a window of a young agent is among them.
-Never: judges an agent by itself, takes the agents for alike, remembers more than PEERS_MAX of them, reads a clock.
+In: what change_point.py knows of each series' level, windows of a young series. Out: how odd a window is among them.
+Never: judges an agent by itself, takes the agents for alike, remembers anything, reads a clock.
 
 Agents differ by nature, so the spread between the levels of the grown ones is estimated (without those few that lie
 far off: a faulty peer must not hide another) and a new agent is held against a Student's predictive tail with that
-spread and the usual spread within one agent. Two looks, this window and all of the agent's so far; each in two views,
-logarithms and plain values, of which the less alarming one counts, as in level.py.
+spread and the usual spread within one agent. Two looks, this window and all of the agent's so far; for all-positive
+series each in two views, logarithms and plain values, of which the less alarming one counts, as in level.py.
 """
 
 from __future__ import annotations
 
 import math
 from array import array
-from collections import OrderedDict
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from statistics import median
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
+from models.anomaly.change_point import ANY_SIGN, EVENTS, MEAN, PLAIN, VAR, N
 from models.anomaly.peer_tuning import (
     DOF_MAX,
     EVENTS_THIN_MAX,
+    LOG_VAR_MAX,
     PEER_DOF_MAX,
     PEER_FROM_WINDOWS,
     PEER_MATCH_SPREADS,
     PEER_MATERIAL_RATIO,
-    PEER_MEMORY_WINDOWS,
-    PEER_SILENT_WINDOWS,
-    PEERS_MAX,
     PEERS_MIN,
+    PEERS_WEIGHED_MAX,
     REJECTED_SHARE_MAX,
     REJECTED_SPREADS,
     WINDOWS_ALIKE,
@@ -37,19 +37,14 @@ from models.anomaly.port import Direction, WindowPoint
 from models.anomaly.tails import PROBABILITY_MIN, student_quantile, student_tail
 from models.anomaly.tuning import MAGNITUDE_MAX, RANGE_Z, Z_MAX, ZERO_MAX
 
-# What is remembered of an agent: windows, usual events of one, end of the last one; number, mean and variance of the
-# means of its windows, and of the logarithms of those above zero. Numbers count up to PEER_MEMORY_WINDOWS, then fade.
-SEEN, EVENTS, END_MS, MEAN, VAR, LOG_N, LOG_MEAN, LOG_VAR = range(8)
-SIZE: Final = 8
-_LOG_MAX: Final = 700.0  # math.exp overflows beyond 709
+_LOG_MAX: Final = 300.0  # beyond it squares of math.exp overflow
 _TINY: Final = 1e-150  # its square still is a normal double
-_NOTHING: Final = array("d", bytes(8 * SIZE))  # of an agent that is not remembered
 
 
 class View(NamedTuple):
-    """The peers in one space: logarithms, or plain values."""
+    """Some peers in one space: logarithms, or plain values."""
 
-    levels: tuple[float, ...]  # ascending
+    levels: list[float]  # ascending
     centre: float  # of the levels
     between: float  # variance of a new agent's level around it
     within: float  # variance of one usual window around its agent's level
@@ -61,9 +56,15 @@ class Peers(NamedTuple):
     """What the grown agents of a group look like at one moment."""
 
     plain: View
-    logs: View | None  # None: the group is judged in plain values alone
+    logs: View | None  # None: values of both signs, judged as they are
     events: float  # usual, of a window
-    signed: bool
+
+
+class Group(NamedTuple):
+    """The peers of either kind; None: fewer than PEERS_MIN of them."""
+
+    positive: Peers | None  # agents whose windows were never below zero, and not always at it
+    signed: Peers | None  # agents that had windows below zero
 
 
 class PeerVerdict(NamedTuple):
@@ -72,138 +73,108 @@ class PeerVerdict(NamedTuple):
     score: float  # 0..1: 1 - P(a window of a new, quiet agent at least this odd)
     direction: Direction
     peers: int
-    median: float  # of the peers' levels, in the metric's unit
+    median: float  # of the peers' levels, in the metric's unit; of all-positive series they are geometric means
     low: float  # the lowest and the highest of them
     high: float
     expected_low: float  # range that holds 99.9 % of the windows of new, quiet agents
     expected_high: float
 
 
-class PeerGroup:
-    """The agents of one swarm that publish one metric, longest-silent first."""
-
-    __slots__ = ("_agents", "_looked_ms", "_peers", "_signed")
-
-    def __init__(self) -> None:
-        self._agents: OrderedDict[str, array[float]] = OrderedDict()
-        self._signed = False  # a negative value was seen: no logarithms from then on
-        self._looked_ms = -1  # start of the windows that `_peers` is for; never saved: a window's judging is not cut
-        self._peers: Peers | None = None
-
-    def __len__(self) -> int:
-        return len(self._agents)
-
-    def learn(self, agent: str, point: WindowPoint, *, first: bool) -> None:
-        """Fold a window of this agent in; `first`: its series has just begun (again)."""
-        known = self._agents.pop(agent, None)
-        if known is None and len(self._agents) >= PEERS_MAX and not self._give_way(point):
-            return
-        if known is None or first:
-            known = array("d", bytes(8 * SIZE))
-        self._agents[agent] = known
-        value = min(MAGNITUDE_MAX, max(-MAGNITUDE_MAX, point.mean))
-        known[SEEN] = seen = known[SEEN] + 1.0
-        share = 1.0 / (seen if seen < PEER_MEMORY_WINDOWS else PEER_MEMORY_WINDOWS)
-        known[EVENTS] += share * (point.events - known[EVENTS])
-        known[END_MS] = point.window_start_ms + point.window_ms
-        away = value - known[MEAN]
-        known[MEAN] += share * away
-        known[VAR] = (1.0 - share) * (known[VAR] + share * away * away)
-        if value > ZERO_MAX:
-            known[LOG_N] = n = known[LOG_N] + 1.0
-            share = 1.0 / (n if n < PEER_MEMORY_WINDOWS else PEER_MEMORY_WINDOWS)
-            away = math.log(value) - known[LOG_MEAN]
-            known[LOG_MEAN] += share * away
-            known[LOG_VAR] = (1.0 - share) * (known[LOG_VAR] + share * away * away)
-        elif value < -ZERO_MAX:
-            self._signed = True
-
-    def judge(self, agent: str, point: WindowPoint) -> PeerVerdict | None:
-        """How a window of a young agent compares, before it is learned; None: with nobody, or nothing, to compare."""
-        if self._looked_ms != point.window_start_ms:
-            self._looked_ms, self._peers = point.window_start_ms, self._look(point)
-        peers = self._peers
-        if peers is None or (not peers.signed and point.mean <= ZERO_MAX):
-            return None  # a zero among magnitudes is not judged: an agent may have nothing to do yet
-        value = min(MAGNITUDE_MAX, max(-MAGNITUDE_MAX, point.mean))
-        thin = min(EVENTS_THIN_MAX, max(1.0, peers.events / point.events)) if point.events > 0 else 1.0
-        known = self._agents.get(agent, _NOTHING)
-        plain = _compare(peers.plain, value, thin, known[SEEN], known[MEAN])
-        probability, side, low, high = plain
-        if peers.logs:
-            by_logs, _, log_low, log_high = _compare(peers.logs, math.log(value), thin, known[LOG_N], known[LOG_MEAN])
-            probability = max(probability, by_logs)
-            low = max(0.0, min(low, math.exp(max(-_LOG_MAX, log_low))))
-            high = max(high, math.exp(min(_LOG_MAX, log_high)))
-        levels = peers.plain.levels
-        score = 1.0 - max(PROBABILITY_MIN, min(1.0, 2.0 * probability))
-        direction: Direction = "above" if side > 0 else "below"
-        return PeerVerdict(score, direction, len(levels), median(levels), levels[0], levels[-1], low, high)
-
-    def forget_look(self) -> None:
-        """After the windows that closed together: whoever restores a state looks anew, so everybody does."""
-        self._looked_ms, self._peers = -1, None
-
-    def state(self) -> list[Any]:
-        """Everything it knows: whether signed, then agents, longest-silent first, and their numbers as bytes."""
-        return [self._signed, list(self._agents), b"".join(known.tobytes() for known in self._agents.values())]
-
-    @classmethod
-    def restore(cls, state: Sequence[Any]) -> Self:
-        """The group whose `state()` this is."""
-        group = cls()
-        group._signed, agents, numbers = state
-        for place, agent in enumerate(agents):
-            group._agents[agent] = array("d")
-            group._agents[agent].frombytes(numbers[8 * SIZE * place : 8 * SIZE * (place + 1)])
-        return group
-
-    def _give_way(self, point: WindowPoint) -> bool:
-        """Whether the longest-silent agent has been silent long enough to be forgotten for a new one."""
-        head = next(iter(self._agents))
-        if self._agents[head][END_MS] > point.window_start_ms - PEER_SILENT_WINDOWS * point.window_ms:
-            return False
-        del self._agents[head]
-        return True
-
-    def _look(self, point: WindowPoint) -> Peers | None:
-        since_ms = point.window_start_ms - PEER_SILENT_WINDOWS * point.window_ms
-        grown = [a for a in self._agents.values() if a[SEEN] >= PEER_FROM_WINDOWS and a[END_MS] > since_ms]
-        if len(grown) < PEERS_MIN:
-            return None
-        plain = _view([a[MEAN] for a in grown], [_unbiased(a[VAR], a[SEEN]) for a in grown], relative=True)
-        events = median(a[EVENTS] for a in grown)
-        if self._signed:
-            return Peers(plain, None, events, True)
-        above = [a for a in grown if a[LOG_N] >= PEER_FROM_WINDOWS]
-        if len(above) < PEERS_MIN:
-            return None  # mostly zero: too few magnitudes to tell a first one from a fault
-        logs = _view([a[LOG_MEAN] for a in above], [_unbiased(a[LOG_VAR], a[LOG_N]) for a in above], relative=False)
-        return Peers(plain, logs, events, False)
+def look(levels: Iterable[array[float]]) -> Group:
+    """The peers among the vectors of a group's series (change_point.py); those that are still young are none."""
+    grown = [level for level in levels if level[N] >= PEER_FROM_WINDOWS]
+    positive = [level for level in grown if level[PLAIN] != ANY_SIGN and (not level[PLAIN] or level[MEAN] > ZERO_MAX)]
+    signed = [level for level in grown if level[PLAIN] == ANY_SIGN]
+    return Group(_positive(positive), _signed(signed))
 
 
-def _unbiased(variance: float, n: float) -> float:
-    n = min(n, PEER_MEMORY_WINDOWS)
-    return variance * n / (n - 1.0)
+def judge(group: Group, own: array[float], point: WindowPoint) -> PeerVerdict | None:
+    """How a window of a young agent compares, before `own`, its series' vector, has learned it.
+
+    None: there is nobody to compare with, or nothing: a zero among magnitudes says that there was nothing to do.
+    """
+    value = min(MAGNITUDE_MAX, max(-MAGNITUDE_MAX, point.mean))
+    by_sign = value < -ZERO_MAX or own[PLAIN] == ANY_SIGN
+    peers = group.signed if by_sign else group.positive
+    if peers is None or (not by_sign and value <= ZERO_MAX):
+        return None
+    thin = min(EVENTS_THIN_MAX, max(1.0, peers.events / point.events)) if point.events > 0 else 1.0
+    seen = own[N] if (own[PLAIN] == ANY_SIGN) == by_sign else 0.0  # else what it learned is no value of this kind
+    if peers.logs is None:
+        probability, side, low, high = _compare(peers.plain, value, thin, seen, own[MEAN])
+    else:
+        so_far = _in_both_spaces(own) if seen and (not own[PLAIN] or own[MEAN] > ZERO_MAX) else _NOTHING
+        seen = seen if so_far is not _NOTHING else 0.0
+        probability, side, low, high = _compare(peers.plain, value, thin, seen, so_far.plain)
+        by_logs, _, log_low, log_high = _compare(peers.logs, math.log(value), thin, seen, so_far.log)
+        probability = max(probability, by_logs)
+        low = max(0.0, min(low, math.exp(max(-_LOG_MAX, log_low))))
+        high = max(high, math.exp(min(_LOG_MAX, log_high)))
+    levels = peers.plain.levels
+    score = 1.0 - max(PROBABILITY_MIN, min(1.0, 2.0 * probability))
+    direction: Direction = "above" if side > 0 else "below"
+    return PeerVerdict(score, direction, len(levels), median(levels), levels[0], levels[-1], low, high)
+
+
+class _Level(NamedTuple):
+    plain: float
+    plain_variance: float
+    log: float
+    log_variance: float
+
+
+_NOTHING: Final = _Level(0.0, 0.0, 0.0, 0.0)
+
+
+def _in_both_spaces(level: array[float]) -> _Level:
+    """One level in logarithms and in plain values; where only the one is known, the other as a lognormal law has it.
+
+    A series without a zero is known in logarithms, one with a zero in plain values.
+    """
+    mean, variance = level[MEAN], level[VAR] * level[N] / max(1.0, level[N] - 1.0)
+    if not level[PLAIN]:
+        mean = min(_LOG_MAX, max(-_LOG_MAX, mean))
+        plain = math.exp(mean)
+        return _Level(plain, plain * plain * math.expm1(min(LOG_VAR_MAX, variance)), mean, variance)
+    return _Level(mean, variance, math.log(mean), math.log1p(variance / (mean * mean)))
+
+
+def _positive(grown: list[array[float]]) -> Peers | None:
+    if len(grown) < PEERS_MIN:
+        return None
+    levels = [_in_both_spaces(level) for level in grown]
+    plain = _view([level.plain for level in levels], [level.plain_variance for level in levels], relative=True)
+    logs = _view([level.log for level in levels], [level.log_variance for level in levels], relative=False)
+    return Peers(plain, logs, median(level[EVENTS] for level in grown))
+
+
+def _signed(grown: list[array[float]]) -> Peers | None:
+    if len(grown) < PEERS_MIN:
+        return None
+    plain = _view([level[MEAN] for level in grown], [level[VAR] for level in grown], relative=True)
+    return Peers(plain, None, median(level[EVENTS] for level in grown))
 
 
 def _view(levels: list[float], within: list[float], *, relative: bool) -> View:
     """Centre and spread of the levels, without the few that lie far from all the others."""
-    levels.sort()
-    first, beyond = 0, len(levels)
-    floor = PEER_MATERIAL_RATIO * (abs(median(levels)) if relative else 1.0)
-    for _ in range(int(len(levels) * REJECTED_SHARE_MAX)):
-        low, high = _moments(levels[first + 1 : beyond], floor), _moments(levels[first : beyond - 1], floor)
-        below, above = (low[0] - levels[first]) / low[1], (levels[beyond - 1] - high[0]) / high[1]
+    levels = sorted(levels)
+    weighed = levels
+    if len(levels) > PEERS_WEIGHED_MAX:  # so many quantiles tell as much
+        weighed = [levels[(2 * i + 1) * len(levels) // (2 * PEERS_WEIGHED_MAX)] for i in range(PEERS_WEIGHED_MAX)]
+    first, beyond = 0, len(weighed)
+    floor = PEER_MATERIAL_RATIO * (abs(median(weighed)) if relative else 1.0)
+    for _ in range(int(len(weighed) * REJECTED_SHARE_MAX)):
+        low, high = _moments(weighed[first + 1 : beyond], floor), _moments(weighed[first : beyond - 1], floor)
+        below, above = (low[0] - weighed[first]) / low[1], (weighed[beyond - 1] - high[0]) / high[1]
         if max(below, above) <= REJECTED_SPREADS:
             break
         first, beyond = (first + 1, beyond) if below > above else (first, beyond - 1)
-    centre, spread = _moments(levels[first:beyond], floor)
+    centre, spread = _moments(weighed[first:beyond], floor)
     count = beyond - first
     usual = median(within)
     margin = PEER_MATCH_SPREADS * math.sqrt(usual + floor * floor)
     between = spread * spread * (1.0 + 1.0 / count)
-    return View(tuple(levels), centre, between, usual, margin, float(min(PEER_DOF_MAX, count - 1)))
+    return View(levels, centre, between, usual, margin, float(min(PEER_DOF_MAX, count - 1)))
 
 
 def _moments(levels: list[float], floor: float) -> tuple[float, float]:
@@ -226,7 +197,10 @@ def _compare(view: View, position: float, thin: float, seen: float, so_far: floa
         if by_level < probability:
             probability, side, position = by_level, level_side, level
         probability = min(1.0, 2.0 * probability)  # two looks
-    matches = sum(level * side + view.margin >= position * side for level in view.levels)
+    if side > 0:
+        matches = len(view.levels) - bisect_left(view.levels, position - view.margin)
+    else:
+        matches = bisect_right(view.levels, position + view.margin)
     if matches:
         probability = max(probability, 0.5 * (matches + 1) / (len(view.levels) + 1))
     reach = student_quantile(RANGE_Z, view.dof) * math.sqrt(view.between + view.within * thin)
