@@ -12,7 +12,7 @@ from array import array
 from typing import Any, Final, Protocol
 
 from models.anomaly.peer_tuning import PEER_NAME, PEER_SILENT_WINDOWS, PEER_VERSION
-from models.anomaly.peers import Group, PeerVerdict, judge, look
+from models.anomaly.peers import NOBODY, Group, PeerVerdict, judge, look
 from models.anomaly.port import WindowPoint, severity_of
 from streams.interning import Series
 
@@ -65,7 +65,7 @@ class PeerGroups:
         if group is None:
             since_ms = point.window_start_ms - PEER_SILENT_WINDOWS * point.window_ms
             group = self._looked[key] = look(each.change for each in members.values() if each.end_ms > since_ms)
-        return judge(group, member.change, point)
+        return None if group is NOBODY else judge(group, member.change, point)
 
 
 def peer_fields(verdict: PeerVerdict, point: WindowPoint, learning_left: int) -> dict[str, Any]:

@@ -25,17 +25,18 @@ from models.anomaly.change_tuning import (
     DECISION,
     HOLD,
     LEARN_CLIP,
+    NOTED,
     STEP_CLIP,
 )
 from models.anomaly.port import Direction, WindowPoint
 from models.anomaly.tuning import MAGNITUDE_MAX, ZERO_MAX
 
 # The level: windows, mean, variance; mean square of the steps; the last window's position and start; usual events of a
-# window; and whether logarithms are out of the question: a zero was seen, or a negative value.
+# window, from its first ones; and whether logarithms are out of the question: a zero was seen, or a negative value.
 N, MEAN, VAR, STEP, PREVIOUS, PREVIOUS_MS, EVENTS, PLAIN = range(8)
 HAD_ZERO: Final = 1.0
 ANY_SIGN: Final = 2.0
-# Upwards, then downwards: the sum, and the windows since it left zero: number, total, start and first offset.
+# Upwards, then downwards: the sum, and the windows since it was noteworthy: number, total, start and first offset.
 UP, DOWN = 8, 13
 SUM, COUNT, TOTAL, ONSET_MS, ONSET_OFFSET = range(5)
 SIZE: Final = 18
@@ -61,16 +62,18 @@ def fresh() -> array[float]:
 def step(state: array[float], point: WindowPoint, first_offset: int) -> Change | None:
     """Fold one window in; the change of level that it makes certain, if any."""
     position, start_ms = point.mean, point.window_start_ms
-    if position > ZERO_MAX and not state[PLAIN]:
-        position = math.log(position)
-    elif state[PLAIN] < ANY_SIGN:
-        _leave_logarithms(state, position)
+    plain = state[PLAIN]
+    if position > ZERO_MAX:
+        if not plain:
+            position = math.log(position)
+    elif not plain or position < -ZERO_MAX:
+        plain = _leave_logarithms(state, position)
     if position > MAGNITUDE_MAX or position < -MAGNITUDE_MAX:
         position = math.copysign(MAGNITUDE_MAX, position)
     n, mean, variance = state[N], state[MEAN], state[VAR]
     away = position - mean
     if n >= CHANGE_FROM_WINDOWS:
-        floor = CHANGE_FLOOR_RATIO * (abs(mean) if state[PLAIN] else 1.0)
+        floor = CHANGE_FLOOR_RATIO * (abs(mean) if plain else 1.0)
         total = variance * (1.0 + 1.0 / n) + floor * floor
         # The share of the last window's deviation that this one still shows: half of the mean square of the steps is
         # what the variance leaves over. Few windows show too little of it, hence the standard error on top.
@@ -84,23 +87,24 @@ def step(state: array[float], point: WindowPoint, first_offset: int) -> Change |
         error = (away - memory * (state[PREVIOUS] - mean)) / (math.sqrt(total * (1.0 - memory * memory)) + _TINY)
         error = CLIP if error > CLIP else (-CLIP if error < -CLIP else error)
         up, down = state[UP] + error - ALLOWANCE, state[DOWN] - error - ALLOWANCE
-        if up > 0.0:
+        if up > NOTED:
             _extend(state, UP, up, position, start_ms, first_offset)
-        elif state[UP]:
-            state[UP] = 0.0
-        if down > 0.0:
+        elif state[UP] or up > 0.0:
+            state[UP] = up if up > 0.0 else 0.0
+        if down > NOTED:
             _extend(state, DOWN, down, position, start_ms, first_offset)
-        elif state[DOWN]:
-            state[DOWN] = 0.0
+        elif state[DOWN] or down > 0.0:
+            state[DOWN] = down if down > 0.0 else 0.0
         if up >= HOLD or down >= HOLD:
             state[PREVIOUS], state[PREVIOUS_MS] = position, start_ms
             return _leave(state, UP if up > down else DOWN) if up >= DECISION or down >= DECISION else None
         reach = LEARN_CLIP * math.sqrt(total)
         away = reach if away > reach else (-reach if away < -reach else away)
+    else:
+        state[EVENTS] += (point.events - state[EVENTS]) / (n + 1.0)
     share = 1.0 / (n + 1.0 if n < CHANGE_MEMORY_WINDOWS else CHANGE_MEMORY_WINDOWS)
     state[MEAN] = mean + share * away
     state[VAR] = (1.0 - share) * (variance + share * away * away)
-    state[EVENTS] += share * (point.events - state[EVENTS])
     if n:
         square, usual = (position - state[PREVIOUS]) ** 2, state[STEP]
         if square > STEP_CLIP * usual and n >= CHANGE_FROM_WINDOWS and usual:
@@ -111,16 +115,16 @@ def step(state: array[float], point: WindowPoint, first_offset: int) -> Change |
     return None
 
 
-def _leave_logarithms(state: array[float], value: float) -> None:
+def _leave_logarithms(state: array[float], value: float) -> float:
     """A value that is not above zero came: the series is judged as it is from here on, and learns anew."""
-    plain = ANY_SIGN if value < -ZERO_MAX else max(state[PLAIN], HAD_ZERO if value <= ZERO_MAX else 0.0)
     if not state[PLAIN]:
         state[:] = fresh()
-    state[PLAIN] = plain
+    state[PLAIN] = ANY_SIGN if value < -ZERO_MAX else HAD_ZERO
+    return state[PLAIN]
 
 
 def _extend(state: array[float], at: int, total: float, position: float, start_ms: int, first_offset: int) -> None:
-    if not state[at]:
+    if state[at] <= NOTED:
         state[at + COUNT] = state[at + TOTAL] = 0.0
         state[at + ONSET_MS], state[at + ONSET_OFFSET] = start_ms, first_offset
     state[at] = total

@@ -14,6 +14,7 @@ CHANGE_FROM_WINDOWS: Final = 30.0  # of a level before it can be left: its sprea
 CHANGE_MEMORY_WINDOWS: Final = 500.0  # of a level: a slow wander is followed, a step is not
 ALLOWANCE: Final = 0.5  # deviations of one window that are nothing: half of the smallest shift looked for (Page, 1954)
 DECISION: Final = 14.0  # summed deviations beyond the allowance that are a change: none in 10,000 quiet windows
+NOTED: Final = 1.5  # from this sum on it is noted where it began: chance takes every fifth sum there
 HOLD: Final = 5.0  # from this sum on nothing is learned: a level must not follow what may be leaving it
 CLIP: Final = 3.0  # deviations; a window says no more than this, so that six in a row at least are needed
 LEARN_CLIP: Final = 4.0  # spreads from the level to which a window is pulled while learned

@@ -67,6 +67,9 @@ class Group(NamedTuple):
     signed: Peers | None  # agents that had windows below zero
 
 
+NOBODY: Final = Group(None, None)
+
+
 class PeerVerdict(NamedTuple):
     """How a window of a young agent compares."""
 
@@ -85,6 +88,8 @@ def look(levels: Iterable[array[float]]) -> Group:
     grown = [level for level in levels if level[N] >= PEER_FROM_WINDOWS]
     positive = [level for level in grown if level[PLAIN] != ANY_SIGN and (not level[PLAIN] or level[MEAN] > ZERO_MAX)]
     signed = [level for level in grown if level[PLAIN] == ANY_SIGN]
+    if len(positive) < PEERS_MIN and len(signed) < PEERS_MIN:
+        return NOBODY
     return Group(_positive(positive), _signed(signed))
 
 
