@@ -27,6 +27,7 @@ from benchmarks.observers import ANOMALIES_TOPIC, POLL_EVERY_S, AnomalyReader, R
 from benchmarks.results import Table, publish, spread, verdict
 from benchmarks.stack import TOPICS, Questions, Stack, add_arguments, of_system, running, until
 from benchmarks.usage import Watch
+from models.anomaly.change_tuning import CHANGE_SEVERITY
 from tests.support.workers import worker
 
 ROOT = Path(__file__).parents[1]
@@ -109,6 +110,8 @@ def _first_records(
     first: dict[str, tuple[float, dict[str, Any]]] = {}
     for at_ms, row in list(found):
         began_ms = faults.get(row["agent_id"])
+        if row["severity"] == CHANGE_SEVERITY:  # a change of level says no more than that there is a new one
+            continue
         if began_ms is not None and row["window_start"] + row["window_ms"] > began_ms:
             first.setdefault(row["agent_id"], (at_ms, row))
     return first

@@ -13,6 +13,7 @@ import msgspec
 
 from models.alerts.measures import measured
 from models.alerts.sample import ACTIVITY, AGENT, ANOMALY, SWARM, Sample, single
+from models.anomaly.change_tuning import CHANGE_SEVERITY
 from models.codecs import decode_activities
 from models.codecs.records import RawRecord
 from models.projection import event_time_ms
@@ -115,7 +116,7 @@ def window_samples(
 
 
 def anomaly_samples(records: Sequence[RawRecord], *, fold_version: int, counters: InputCounters) -> Iterator[Sample]:
-    """One sample an anomaly, at the end of the window it was found in; its value is the score."""
+    """One sample an anomaly, at the end of the window it was found in; its value is the score. None a change point."""
     for record in records:
         try:
             row = _anomaly(record.value or b"")
@@ -123,7 +124,7 @@ def anomaly_samples(records: Sequence[RawRecord], *, fold_version: int, counters
             counters.unreadable += 1
             continue
         at_ms = row.window_start + row.window_ms
-        if row.fold_version != fold_version:
+        if row.fold_version != fold_version or row.severity == CHANGE_SEVERITY:  # a change point is no anomaly
             continue
         if at_ms < record.timestamp_ms - HISTORY_MS_MAX:
             counters.history += 1

@@ -32,6 +32,7 @@ def containers_of(worker: PartitionWorker, settings: Settings) -> dict[str, Fill
         "units": None,
         "scorers": settings.series_max,
         "swarm_scorers": settings.series_max,
+        "peer_groups": settings.series_max,
         "producers": PRODUCERS_MAX,
         "ids": settings.dedup_ids_max,
         "rows_waiting": settings.flush_rows_max,

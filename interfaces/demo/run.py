@@ -136,11 +136,12 @@ async def _swarm(settings: Settings, plan: DemoPlan, findings: Findings, screen:
 
 
 async def _watch(settings: Settings, findings: Findings, screen: Screen) -> None:
+    from models.anomaly.change_tuning import CHANGE_SEVERITY
     from streams.subscribe import subscribe
     from streams.topics import ANOMALIES
 
     async for row in subscribe(settings, ANOMALIES, from_beginning=True):
-        if row.get("swarm_id") in SWARM_IDS:
+        if row.get("swarm_id") in SWARM_IDS and row.get("severity") != CHANGE_SEVERITY:
             screen.anomaly(row, of_the_fault=findings.add(row))
 
 

@@ -25,6 +25,7 @@ from models.anomaly.change_tuning import (
     DECISION,
     HOLD,
     LEARN_CLIP,
+    LOG_VAR_MAX,
     NOTED,
     STEP_CLIP,
 )
@@ -40,6 +41,7 @@ ANY_SIGN: Final = 2.0
 UP, DOWN = 8, 13
 SUM, COUNT, TOTAL, ONSET_MS, ONSET_OFFSET = range(5)
 SIZE: Final = 18
+LOG_MAX: Final = 160.0  # beyond it squares of math.exp, times a clipped variance, overflow
 _TINY: Final = 1e-150  # its square still is a normal double
 
 
@@ -116,11 +118,22 @@ def step(state: array[float], point: WindowPoint, first_offset: int) -> Change |
 
 
 def _leave_logarithms(state: array[float], value: float) -> float:
-    """A value that is not above zero came: the series is judged as it is from here on, and learns anew."""
-    if not state[PLAIN]:
-        state[:] = fresh()
+    """A value that is not above zero came: the series is judged as it is from here on.
+
+    What was learned in logarithms goes on in plain values, as a lognormal law has them.
+    """
+    if not state[PLAIN] and state[N]:
+        variance = min(LOG_VAR_MAX, state[VAR])
+        state[MEAN], state[PREVIOUS] = _plain(state[MEAN] + 0.5 * variance), _plain(state[PREVIOUS])
+        state[STEP] *= state[MEAN] * state[MEAN]
+        state[VAR] = state[MEAN] * state[MEAN] * math.expm1(variance)
+        state[UP] = state[DOWN] = 0.0
     state[PLAIN] = ANY_SIGN if value < -ZERO_MAX else HAD_ZERO
     return state[PLAIN]
+
+
+def _plain(logarithm: float) -> float:
+    return math.exp(min(LOG_MAX, max(-LOG_MAX, logarithm)))
 
 
 def _extend(state: array[float], at: int, total: float, position: float, start_ms: int, first_offset: int) -> None:
@@ -140,7 +153,7 @@ def _leave(state: array[float], at: int) -> Change | None:
     state[N], state[MEAN] = windows, after
     state[UP] = state[DOWN] = 0.0
     if not state[PLAIN]:
-        before, after = math.exp(before), math.exp(after)
+        before, after = _plain(before), _plain(after)
     if abs(after - before) < CHANGE_RATIO_MIN * abs(before):
         return None
     return Change("above" if at == UP else "below", before, after, int(windows), onset_ms, onset_offset)

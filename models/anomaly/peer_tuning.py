@@ -13,7 +13,6 @@ PEERS_MIN: Final = 8  # grown agents: fewer do not tell how much agents differ b
 PEERS_WEIGHED_MAX: Final = 64  # of more agents so many quantiles are: their spread is known to 9 %, more say no more
 PEER_FROM_WINDOWS: Final = 12.0  # closed windows from which an agent is a peer: those a series learns for
 PEER_SILENT_WINDOWS: Final = 60  # windows of silence after which an agent is no peer any more
-LOG_VAR_MAX: Final = 5.0  # of windows in logarithms; more would say that any plain value is usual
 PEER_MATERIAL_RATIO: Final = 0.1  # agents differ by at least 10 %: so little more is no news to anyone
 PEER_MATCH_SPREADS: Final = 2.0  # usual spreads of one agent's windows within which two levels are alike
 PEER_DOF_MAX: Final = 12.0  # agents do not follow a normal law: the tail stays Student's, however many they are

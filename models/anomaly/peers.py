@@ -18,11 +18,11 @@ from collections.abc import Iterable
 from statistics import median
 from typing import Final, NamedTuple
 
-from models.anomaly.change_point import ANY_SIGN, EVENTS, MEAN, PLAIN, VAR, N
+from models.anomaly.change_point import ANY_SIGN, EVENTS, LOG_MAX, MEAN, PLAIN, VAR, N
+from models.anomaly.change_tuning import LOG_VAR_MAX
 from models.anomaly.peer_tuning import (
     DOF_MAX,
     EVENTS_THIN_MAX,
-    LOG_VAR_MAX,
     PEER_DOF_MAX,
     PEER_FROM_WINDOWS,
     PEER_MATCH_SPREADS,
@@ -37,7 +37,6 @@ from models.anomaly.port import Direction, WindowPoint
 from models.anomaly.tails import PROBABILITY_MIN, student_quantile, student_tail
 from models.anomaly.tuning import MAGNITUDE_MAX, RANGE_Z, Z_MAX, ZERO_MAX
 
-_LOG_MAX: Final = 300.0  # beyond it squares of math.exp overflow
 _TINY: Final = 1e-150  # its square still is a normal double
 
 
@@ -113,8 +112,8 @@ def judge(group: Group, own: array[float], point: WindowPoint) -> PeerVerdict | 
         probability, side, low, high = _compare(peers.plain, value, thin, seen, so_far.plain)
         by_logs, _, log_low, log_high = _compare(peers.logs, math.log(value), thin, seen, so_far.log)
         probability = max(probability, by_logs)
-        low = max(0.0, min(low, math.exp(max(-_LOG_MAX, log_low))))
-        high = max(high, math.exp(min(_LOG_MAX, log_high)))
+        low = max(0.0, min(low, math.exp(max(-LOG_MAX, log_low))))
+        high = max(high, math.exp(min(LOG_MAX, log_high)))
     levels = peers.plain.levels
     score = 1.0 - max(PROBABILITY_MIN, min(1.0, 2.0 * probability))
     direction: Direction = "above" if side > 0 else "below"
@@ -138,7 +137,7 @@ def _in_both_spaces(level: array[float]) -> _Level:
     """
     mean, variance = level[MEAN], level[VAR] * level[N] / max(1.0, level[N] - 1.0)
     if not level[PLAIN]:
-        mean = min(_LOG_MAX, max(-_LOG_MAX, mean))
+        mean = min(LOG_MAX, max(-LOG_MAX, mean))
         plain = math.exp(mean)
         return _Level(plain, plain * plain * math.expm1(min(LOG_VAR_MAX, variance)), mean, variance)
     return _Level(mean, variance, math.log(mean), math.log1p(variance / (mean * mean)))

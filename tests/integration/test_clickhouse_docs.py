@@ -32,6 +32,13 @@ def client() -> Iterator[Client]:
         opened = connect(settings)
         batch = {
             **one_of_each(swarm_id="demo", agent_id="agent-1", detected_at=now),
+            "anomalies": table(
+                "anomalies",
+                [
+                    row("anomalies", swarm_id="demo", agent_id="agent-1", detected_at=now),
+                    row("anomalies", swarm_id="demo", anomaly_id="c", detector="change_point", severity="info"),
+                ],
+            ),
             "windows": table("windows", [row("windows", swarm_id="demo", window_ms=ms) for ms in (10_000, 60_000)]),
             "activities": table(
                 "activities",
