@@ -116,7 +116,7 @@ class PartitionWorker:
             self.flush_soon()
 
     def _urgent(self) -> bool:
-        """Whether findings wait that somebody may act on now; nobody does on the history of a log."""
+        """Whether anomalies wait that somebody may act on now; nobody does on the history of a log."""
         return self.fold.outputs.urgent and self._behind_since_s is None
 
     def flush_soon(self) -> None:
@@ -127,7 +127,7 @@ class PartitionWorker:
             self._flush_task.add_done_callback(_log_failure)
 
     def tick(self) -> None:
-        """Called by a timer: flushes findings, and what has waited for longer than the interval."""
+        """Called by a timer: flushes anomalies, and what has waited for longer than the interval."""
         if self._flush_due() or self._urgent():
             self.flush_soon()
 
@@ -179,11 +179,16 @@ class PartitionWorker:
         if not outputs.rows:
             return
         batch = await asyncio.to_thread(outputs.batch)
-        rejected: list[RejectedRow] = []
-        for sink in self._sinks:
-            rejected += await self._deliver(sink, batch)
-        if rejected:
-            await self._write_rejected(rejected)
+        # To all at once: an anomaly on the topic does not wait for the inserts, nor for a store that is away.
+        deliveries = [asyncio.ensure_future(self._deliver(sink, batch)) for sink in self._sinks]
+        try:
+            refused = [row for rows in await asyncio.gather(*deliveries) for row in rows]
+        except BaseException:
+            for one in deliveries:
+                one.cancel()
+            raise
+        if refused:
+            await self._write_rejected(refused)
 
     async def _deliver(self, sink: Sink, batch: Mapping[str, pa.Table]) -> list[RejectedRow]:
         wanted = {name: table for name, table in batch.items() if name in sink.tables}

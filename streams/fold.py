@@ -134,7 +134,6 @@ class PartitionFold:
         """Puts out what named detectors found, without waiting for the next flush."""
         if findings:
             self.outputs.add("anomalies", finding_rows(findings, self.origin))
-            self.outputs.urgent = True
             self.counters.anomalies += len(findings)
 
     def take_outputs(self, *, open_windows: bool = True) -> Outputs:
