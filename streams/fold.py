@@ -131,7 +131,7 @@ class PartitionFold:
             self.counters.dead_letters += len(errors)
 
     def report(self, findings: Sequence[Finding]) -> None:
-        """Puts out what named detectors found, without waiting for the next flush."""
+        """Puts out what named detectors found."""
         if findings:
             self.outputs.add("anomalies", finding_rows(findings, self.origin))
             self.counters.anomalies += len(findings)

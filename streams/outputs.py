@@ -41,6 +41,16 @@ class Outputs:
             self.events.append(events)
             self.rows += len(events)
 
+    def take_anomalies(self) -> pa.Table | None:
+        """The anomalies that wait, for a way of their own; None when there are none."""
+        tables = self.tables.pop(ANOMALIES, None)
+        self.urgent = False
+        if tables is None:
+            return None
+        found = pa.concat_tables(tables)
+        self.rows -= found.num_rows
+        return found
+
     def batch(self) -> dict[str, pa.Table]:
         """One table a result table, in the order of models.rows.TABLES."""
         found = {name: pa.concat_tables(tables) for name, tables in self.tables.items()}
