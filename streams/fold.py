@@ -132,10 +132,9 @@ class PartitionFold:
             self.counters.dead_letters += len(errors)
 
     def report(self, findings: Sequence[Finding]) -> None:
-        """Puts out what named detectors found, without waiting for the next flush."""
+        """Puts out what named detectors found."""
         if findings:
             self.outputs.add("anomalies", finding_rows(findings, self.origin))
-            self.outputs.urgent = True
             self.counters.anomalies += len(findings)
 
     def take_outputs(self, *, open_windows: bool = True) -> Outputs:
