@@ -274,10 +274,11 @@ class PartitionFold:
             anomalies = self._scorers.score(
                 Closing(rows, offsets[by], appended_ms[by]), self.origin, self._series, self._units
             )
-            self.outputs.add("anomalies", pa.Table.from_pylist(anomalies, schema=ANOMALIES) if anomalies else None)
-            changes = sum(row["severity"] == CHANGE_SEVERITY for row in anomalies)
-            self.counters.change_points += changes
-            self.counters.anomalies += len(anomalies) - changes
+            alarms = sum(row["severity"] != CHANGE_SEVERITY for row in anomalies)
+            table = pa.Table.from_pylist(anomalies, schema=ANOMALIES) if anomalies else None
+            self.outputs.add("anomalies", table, alarms=alarms > 0)
+            self.counters.anomalies += alarms
+            self.counters.change_points += len(anomalies) - alarms
             self.report(self._watch.windows(rows, offsets[by], appended_ms[by], self._series, self._units))
 
     def _put_open_windows(self) -> None:

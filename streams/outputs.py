@@ -27,12 +27,12 @@ class Outputs:
     rows: int = 0
     urgent: bool = False  # holds anomalies: somebody may have to act at once
 
-    def add(self, table: str, rows: pa.Table | None) -> None:
-        """Appends rows of a result table; None and empty tables are fine."""
+    def add(self, table: str, rows: pa.Table | None, *, alarms: bool = True) -> None:
+        """Appends rows of a result table; None and empty tables are fine. `alarms`: anomalies must not wait."""
         if rows is None or not rows.num_rows:
             return
         self.tables.setdefault(table, []).append(rows)
-        self.urgent |= table == ANOMALIES
+        self.urgent |= table == ANOMALIES and alarms
         self.rows += rows.num_rows
 
     def add_events(self, events: StoredEvents) -> None:

@@ -159,6 +159,19 @@ def test_a_change_point_is_counted_apart_and_no_alert_rule_sees_it() -> None:
     assert counters.unreadable == 0
 
 
+def test_a_change_point_alone_does_not_start_a_write_of_its_own() -> None:
+    fold = new_fold(using=config(windows="1s"))
+    records = log(120, stepped)
+    for each in records:
+        fold.fold([each])
+        waiting = fold.outputs.tables.get("anomalies", [])
+        severities = {row["severity"] for table in waiting for row in table.to_pylist()}
+        assert fold.outputs.urgent == bool(severities - {"info"})
+        if fold.outputs.urgent:
+            fold.outputs.take_anomalies()
+    assert fold.counters.change_points == 1
+
+
 @pytest.mark.parametrize("cut", [1, 7, 23])
 @pytest.mark.parametrize("restart", [-1, BORN + 3, 66])
 def test_chunks_and_restarts_change_nothing(cut: int, restart: int) -> None:
