@@ -17,6 +17,7 @@ from models.anomaly.port import WindowPoint, severity_of
 from streams.interning import Series
 
 Key = tuple[str, str]  # swarm_id, metric
+GONE: Final = -1
 SCORE_LOST: Final = 1e-15  # a score nearer to 1 than this says no more
 
 
@@ -24,14 +25,24 @@ class Member(Protocol):
     """What is held of one series."""
 
     change: array[float]  # models/anomaly/change_point.py
-    end_ms: int  # of its last window
+    end_ms: int  # of its last window; GONE: it is not held any more
+
+
+class _Group:
+    """A list and not a dictionary: 8 bytes a series. Who is gone leaves it when as many are gone as are left."""
+
+    __slots__ = ("alive", "members")
+
+    def __init__(self) -> None:
+        self.members: list[Member] = []
+        self.alive = 0
 
 
 class PeerGroups:
     """The series of one partition's agents by (swarm, metric)."""
 
     def __init__(self) -> None:
-        self._groups: dict[Key, dict[str, Member]] = {}
+        self._groups: dict[Key, _Group] = {}
         self._looked: dict[Key, Group] = {}  # at the windows of one moment; each group is looked at once
         self._looked_ms = -1
 
@@ -42,21 +53,27 @@ class PeerGroups:
         """A series is held from now on. A swarm's own series has no peers."""
         swarm_id, agent_id, metric = name
         if agent_id:
-            self._groups.setdefault((swarm_id, metric), {})[agent_id] = member
+            group = self._groups.setdefault((swarm_id, metric), _Group())
+            group.members.append(member)
+            group.alive += 1
 
-    def remove(self, name: Series) -> None:
+    def remove(self, name: Series, member: Member) -> None:
         """A series is forgotten."""
         swarm_id, agent_id, metric = name
-        group = self._groups.get((swarm_id, metric), {})
-        group.pop(agent_id, None)
-        if not group:
-            self._groups.pop((swarm_id, metric), None)
+        if not agent_id:
+            return
+        member.end_ms = GONE
+        group = self._groups[swarm_id, metric]
+        group.alive -= 1
+        if not group.alive:
+            del self._groups[swarm_id, metric]
+        elif len(group.members) > 2 * group.alive:
+            group.members = [each for each in group.members if each.end_ms != GONE]
 
     def judge(self, name: Series, member: Member, point: WindowPoint) -> PeerVerdict | None:
         """How a window of a young series compares with its peers, before the series has learned it."""
         key = (name[0], name[2])
-        members = self._groups.get(key)
-        if members is None or not name[1]:
+        if key not in self._groups or not name[1]:
             return None
         if self._looked_ms != point.window_start_ms:
             self._looked_ms = point.window_start_ms
@@ -64,7 +81,9 @@ class PeerGroups:
         group = self._looked.get(key)
         if group is None:
             since_ms = point.window_start_ms - PEER_SILENT_WINDOWS * point.window_ms
-            group = self._looked[key] = look(each.change for each in members.values() if each.end_ms > since_ms)
+            group = self._looked[key] = look(
+                each.change for each in self._groups[key].members if each.end_ms > since_ms
+            )
         return None if group is NOBODY else judge(group, member.change, point)
 
 

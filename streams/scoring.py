@@ -150,11 +150,11 @@ class ScorerBank:
             if oldest.end_ms >= end_ms - self._idle_ms:
                 break
             del self._scorers[head]
-            self.peers.remove(head)
+            self.peers.remove(head, oldest)
         held = self._scorers.pop(name, None)
         if held is None:
             if len(self._scorers) >= self._series_max:
-                self.peers.remove(self._scorers.popitem(last=False)[0])
+                self.peers.remove(*self._scorers.popitem(last=False))
             mode = self._mode_of_next()
             fresh = new_scorer(name[2], score_min=self._score_min, mode=mode, sensitivity=self._sensitivity)
             held = Held(fresh, end_ms, 0, change_point.fresh())

@@ -10,10 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from models.anomaly import change_point, new_scorer
 from models.anomaly.tuning import WARM_UP_WINDOWS
 from models.codecs.records import RawRecord
 from streams.alert_inputs import InputCounters, anomaly_samples
 from streams.fold import PartitionFold
+from streams.peer_scoring import PeerGroups
+from streams.scoring import Held
 from tests.support.folds import T0, config, new_fold, record, run
 
 AGENTS = 10
@@ -57,7 +60,7 @@ def of(detector: str, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def window_of(row: dict[str, Any]) -> int:
-    return round((row["window_start"].timestamp() * 1_000 - T0) / WINDOW_MS)
+    return int((row["window_start"].timestamp() * 1_000 - T0) // WINDOW_MS)
 
 
 def tenfold(window: int, agent: str, quiet: float) -> float:
@@ -185,3 +188,17 @@ def test_chunks_and_restarts_change_nothing(cut: int, restart: int) -> None:
     assert {row["detector"] for row in straight["anomalies"]} == {"peers", "river_full", "change_point"}
     assert parts["anomalies"] == straight["anomalies"]
     assert again == state
+
+
+def test_a_series_that_is_forgotten_is_nobodys_peer_and_leaves_no_trace() -> None:
+    groups = PeerGroups()
+    held = [Held(new_scorer("m"), 1, 0, change_point.fresh()) for _ in range(40)]
+    for i, one in enumerate(held):
+        groups.add(("s", f"a{i}", "m"), one)
+    groups.add(("s", "", "m"), held[0])  # the swarm's own
+    for i, one in enumerate(held):
+        assert len(groups) == 1
+        groups.remove(("s", f"a{i}", "m"), one)
+        group = groups._groups.get(("s", "m"))
+        assert group is None or len(group.members) <= 2 * (39 - i)
+    assert len(groups) == 0
