@@ -125,6 +125,23 @@ def test_a_kind_of_agent_that_the_swarm_already_has_is_not_odd() -> None:
     assert all(v is not None and v.score < 0.95 for v in _young(windows, peers=20))
 
 
+def test_a_rare_kind_of_agent_is_odd_only_while_the_swarm_hardly_knows_it() -> None:
+    """One agent in five is ten times dearer by nature. The first of its kind looks like a fault; docs say how often."""
+    shares = {}
+    for peers in (8, 16, 40):
+        above = windows = 0
+        for seed in range(150):
+            source = np.random.default_rng(seed)
+            levels = np.where(source.random(peers + 1) < 0.2, 100.0, 10.0) * source.lognormal(0.0, 0.2, peers + 1)
+            drawn = levels * source.lognormal(0.0, 0.1, (GROWN_WINDOWS + WARM_UP_WINDOWS - 1, peers + 1))
+            scores = [v.score for v in _young(drawn, peers=peers) if v]
+            windows, above = windows + len(scores), above + sum(score >= 0.999 for score in scores)
+        shares[peers] = 1000 * above / windows
+    print(f"one agent in five ten times dearer by nature, above 0.999 per 1,000 young windows: {shares}")
+    assert shares[40] <= 1.0
+    assert shares[8] > shares[40]
+
+
 def test_fewer_than_eight_grown_agents_judge_nobody() -> None:
     windows = np.random.default_rng(5).lognormal(4.0, 0.1, (GROWN_WINDOWS + 3, 8))
     assert _young(windows, peers=7) == [None] * 3
