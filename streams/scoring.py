@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Final
 
 import msgspec
@@ -91,9 +92,9 @@ class ScorerBank:
         window_ms = closing.rows.spec.size_ms
         anomalies = []
         groups: dict[tuple[int, str], list[tuple[float, int]]] = {}  # a swarm's window -> its series' scores and rows
-        first_offsets = c["first_offset"].tolist()
+        points, first_offsets = _points(closing.rows), c["first_offset"].tolist()
         for i in sorted(on_time, key=lambda i: (starts[i], names[i])):
-            start_ms, name, point = starts[i], names[i], _point(closing.rows, i)
+            start_ms, name, point = starts[i], names[i], points[i]
             held = self._hold(name, start_ms + window_ms)
             verdict = held.scorer.step(point)
             if verdict.score is not None:
@@ -183,19 +184,22 @@ class ScorerBank:
         return self._mode
 
 
-def _point(rows: WindowRows, i: int) -> WindowPoint:
+def _points(rows: WindowRows) -> list[WindowPoint]:
+    """Every row's statistics; column by column, because a window alone would cost two microseconds."""
     c = rows.columns
-    weight = float(c["weight"][i])
-    return WindowPoint(
-        window_start_ms=int(c["start_ms"][i]),
-        window_ms=rows.spec.size_ms,
-        events=int(c["events"][i]),
-        weight_sum=weight,
-        mean=float(c["mean"][i]),
-        min=float(c["min"][i]),
-        max=float(c["max"][i]),
-        stddev=float(np.sqrt(c["m2"][i] / weight)),
-        last=float(c["last"][i]),
+    return list(
+        map(
+            WindowPoint,
+            c["start_ms"].tolist(),
+            repeat(rows.spec.size_ms),
+            c["events"].tolist(),
+            c["weight"].tolist(),
+            c["mean"].tolist(),
+            c["min"].tolist(),
+            c["max"].tolist(),
+            np.sqrt(c["m2"] / c["weight"]).tolist(),
+            c["last"].tolist(),
+        )
     )
 
 

@@ -12,7 +12,7 @@ from models.windows.assign import WindowSpec
 from models.windows.operator import WindowRows
 from streams.interning import Interner, Series
 from streams.result_rows import Origin
-from streams.scoring import Closing, ScorerBank, _point
+from streams.scoring import Closing, ScorerBank, _points
 
 T0 = 1_700_000_000_000
 SIZE_MS = 1_000
@@ -81,7 +81,7 @@ def test_a_late_generation_is_not_scored() -> None:
 
 
 def test_a_scorer_sees_the_statistics_of_its_window() -> None:
-    point = _point(closing((0, 3)).rows, 0)
+    (point,) = _points(closing((0, 3)).rows)
     assert point._asdict() == {
         "window_start_ms": T0 + 3 * SIZE_MS,
         "window_ms": SIZE_MS,
