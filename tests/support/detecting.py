@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from models.codecs.records import RawRecord
+from models.detect.catalogue import NAMES
 from streams.fold import PartitionFold
 from tests.support.folds import T0, new_fold, record
 
@@ -57,7 +58,7 @@ def named(fold: PartitionFold) -> list[dict[str, Any]]:
     """The rows of named detectors that wait in a fold."""
     batch = fold.take_outputs().batch()
     rows = batch["anomalies"].to_pylist() if "anomalies" in batch else []
-    return [row for row in rows if not row["detector"].startswith("river_")]
+    return [row for row in rows if row["detector"] in NAMES]
 
 
 def told(rows: Sequence[dict[str, Any]], detector: str = "") -> list[tuple[str, str, float, str]]:
