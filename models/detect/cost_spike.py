@@ -19,7 +19,7 @@ from models.detect.keyed import Keyed
 HOUR_MS: Final = 3_600_000
 SLOT_MS: Final = 300_000
 RATIO_MIN: Final = 2.0
-HOURS_MIN: Final = 3
+HOURS_MIN: Final = 4
 HOURS_MAX: Final = 48
 SPREADS_MIN: Final = 3.0
 COST_MIN_USD: Final = 1.0
@@ -27,27 +27,32 @@ SWARMS_MAX: Final = 2_000  # of a partition, 60 numbers each
 
 SPEC: Final = DetectorSpec(
     name="cost_spike",
-    version=1,
+    version=2,
     finds="A swarm whose last 60 minutes cost more than twice its usual hour.",
     reads="ended `model_call`: `cost_usd` (given, or from the price book)",
     limits=(
         Limit("ratio", RATIO_MIN, "times the usual hour", "F10: hourly cost above twice the baseline"),
         Limit("spreads", SPREADS_MIN, "robust spreads", "above the usual hour: who works in bursts has such hours"),
-        Limit("hours", HOURS_MIN, "hours with calls", "before there is a usual hour (their median)"),
+        Limit(
+            "hours",
+            HOURS_MIN,
+            "hours with calls",
+            "before there is a usual hour: the median of the most that any 60 minutes ending in each of them cost",
+        ),
         Limit("remembered", HOURS_MAX, "hours with calls", "two days without a break"),
         Limit("cost", COST_MIN_USD, "USD", "an hour cheaper than this wakes nobody"),
     ),
     delay="with the call that makes the last 60 minutes too dear",
-    blind="The first three hours of a swarm; calls without a price (see `unpriced_model`).",
+    blind="The first four hours of a swarm; calls without a price (see `unpriced_model`).",
     action="pause",
 )
 
 
 class _Swarm(Struct, array_like=True, gc=False):
     slots: list[tuple[int, float, int]] = field(default_factory=list)  # start, USD, first offset: of the last hour
-    hour_ms: int = 0  # start of the clock hour being summed
-    hour_usd: float = 0.0
-    hours: list[float] = field(default_factory=list)  # USD of the clock hours before it that had calls, oldest first
+    hour_ms: int = 0  # start of the present clock hour
+    hour_usd: float = 0.0  # the most of any 60 minutes that end within it
+    hours: list[float] = field(default_factory=list)  # the same of the hours before it that had calls, oldest first
     told_usd: float = 0.0  # of the spike that lasts; 0: none does
 
 
@@ -71,7 +76,6 @@ class CostSpikeDetector:
                 swarm.hours.append(swarm.hour_usd)
                 del swarm.hours[:-HOURS_MAX]
             swarm.hour_ms, swarm.hour_usd = hour_ms, 0.0
-        swarm.hour_usd += activity.cost_usd
         if swarm.slots and slot_ms <= swarm.slots[-1][0]:  # a late call counts where the newest do
             start, usd, offset = swarm.slots.pop()
             swarm.slots.append((start, usd + activity.cost_usd, offset))
@@ -79,11 +83,12 @@ class CostSpikeDetector:
             swarm.slots.append((slot_ms, activity.cost_usd, place.offset))
         while swarm.slots[0][0] <= swarm.slots[-1][0] - HOUR_MS:
             swarm.slots.pop(0)
-        if len(swarm.hours) >= HOURS_MIN:
-            yield from self._judge(swarm, activity, place)
-
-    def _judge(self, swarm: _Swarm, activity: ActivityRecord, place: Place) -> Iterator[Finding]:
         now_usd = math.fsum(usd for _, usd, _ in swarm.slots)
+        swarm.hour_usd = max(swarm.hour_usd, now_usd)
+        if len(swarm.hours) >= HOURS_MIN:
+            yield from self._judge(swarm, now_usd, activity, place)
+
+    def _judge(self, swarm: _Swarm, now_usd: float, activity: ActivityRecord, place: Place) -> Iterator[Finding]:
         usual = median(swarm.hours)
         spread = 1.4826 * median([abs(usd - usual) for usd in swarm.hours])  # the standard deviation of normal hours
         limit = max(RATIO_MIN * usual, usual + SPREADS_MIN * spread, COST_MIN_USD)

@@ -71,8 +71,8 @@ def test_an_hour_of_more_than_twice_the_usual_cost_is_told_as_soon_as_it_is_spen
     assert [(d, severity) for d, _, _, severity in told(rows)] == [("cost_spike", "medium"), ("cost_spike", "high")]
     row = rows[0]  # the second: twice as much again
     assert 4 * HOUR < second_of(row) < 4.5 * HOUR
-    assert dict(row["evidence"])["usual_hour_usd"] == "4.4100"  # calls of 03:57 end in hour 4
-    assert row["value"] > 2 * 4.41
+    assert dict(row["evidence"])["usual_hour_usd"] == "4.6875"  # the dearest 60 minutes of each hour, their median
+    assert row["value"] > 2 * 4.6875
 
 
 def test_usual_hours_cheap_hours_and_the_first_hours_are_silent() -> None:
