@@ -19,6 +19,7 @@ from models.detect.keyed import Keyed
 from models.detect.loop import NO_FAULT
 
 RECENT_MAX: Final = 50
+SAME_MS: Final = 2_000
 WINDOW_MS: Final = 300_000
 FAILURES_MIN: Final = 5
 SHARE_MIN: Final = 0.1
@@ -32,13 +33,19 @@ KINDS: Final = frozenset({"task", "tool_call", "model_call", "message"})
 
 SPEC: Final = DetectorSpec(
     name="error_rate_spike",
-    version=1,
+    version=2,
     finds="A swarm whose work fails far more often than before.",
     reads="ended `task`, `tool_call`, `model_call`, `message`: `status`, `error_type`",
     limits=(
         Limit("chance", CHANCE_MAX, "probability", "of so many failures at the former share; one look an outcome"),
         Limit("failures", FAILURES_MIN, "failures", "fewer are an incident of one tool"),
         Limit("share", SHARE_MIN, "ratio", "F10's critical limit of 0.10 over five minutes"),
+        Limit(
+            "same",
+            SAME_MS,
+            "ms",
+            "calls of one tool by one agent that end alike within it, parallel or tried again, are one",
+        ),
         Limit("window", WINDOW_MS, "ms", "of the same rule"),
         Limit("recent outcomes", RECENT_MAX, "outcomes", "bounds the memory; a burst within them is seen all the same"),
         Limit("learned", LEARNED_MIN, "outcomes", "before there is a share to compare with"),
@@ -53,7 +60,8 @@ SPEC: Final = DetectorSpec(
 
 
 class _Swarm(Struct, array_like=True, gc=False):
-    recent: list[tuple[int, int, bool, str]] = field(default_factory=list)  # event time, offset, failed, what
+    # Event time, offset, failed, what, agent.
+    recent: list[tuple[int, int, bool, str, str]] = field(default_factory=list)
     outcomes: float = 0.0  # before the recent ones, fading
     failures: float = 0.0
     told_share: float = 0.0  # of the spike that lasts; 0: none does
@@ -76,8 +84,10 @@ class ErrorSpikeDetector:
             return
         failed = activity.status == "failed"
         swarm = self._swarms.of(activity.swarm_id)
-        what = short(f"{activity.tool or activity.kind}: {activity.error_type or 'failed'}") if failed else ""
-        swarm.recent.append((place.at_ms, place.offset, failed, what))
+        what = short(f"{activity.tool or activity.kind}: {activity.error_type or 'failed' if failed else 'completed'}")
+        if _is_same(swarm, place.at_ms, what, activity.agent_id):
+            return
+        swarm.recent.append((place.at_ms, place.offset, failed, what, activity.agent_id))
         oldest_ms = place.at_ms - WINDOW_MS
         while swarm.recent[0][0] < oldest_ms or len(swarm.recent) > RECENT_MAX:
             _learn(swarm, failed=swarm.recent.pop(0)[2])
@@ -131,6 +141,19 @@ class ErrorSpikeDetector:
     def restore(self, state: list[Any]) -> None:
         """Loads what `state` saved."""
         self._swarms.restore(state)
+
+
+def _is_same(swarm: _Swarm, at_ms: int, what: str, agent_id: str) -> bool:
+    """Whether such an outcome of this agent was counted just before: one cause, whatever the number of calls.
+
+    Against the last one counted, so that a tool that keeps failing is counted again and again.
+    """
+    for past_ms, _, _, past_what, past_agent in reversed(swarm.recent):
+        if abs(at_ms - past_ms) > SAME_MS:
+            return False
+        if past_what == what and past_agent == agent_id:
+            return True
+    return False
 
 
 def _learn(swarm: _Swarm, *, failed: bool) -> None:

@@ -40,6 +40,32 @@ def test_failures_at_the_usual_rate_are_silent() -> None:
         assert told(rows, "error_rate_spike") == [], seed
 
 
+def _calls_of_one_tool(share: float, *, every: float, agents: int = 1) -> list[Event]:
+    """Clean work of many tools, then 200 calls of one tool of which such a share fails."""
+    chance = random.Random(2)
+    events = _outcomes([(200, 0.02)])
+    for i in range(200):
+        fields = {"status": "failed", "error_type": "refused"} if chance.random() < share else {}
+        events.append(activity(1_000 + i * every, tool="Fetch", input_hash=str(i), agent_id=f"a{i % agents}", **fields))
+    return events
+
+
+def test_parallel_calls_that_fail_of_one_cause_are_one_failure() -> None:
+    events = _outcomes([(200, 0.02), (4, 1.0)])
+    read = {"tool": "Read", "status": "failed", "error_type": "timeout"}
+    events += [activity(1_020 + i * 0.2, input_hash=f"r{i}", **read) for i in range(8)]
+    assert told(found_by(events), "error_rate_spike") == []
+
+
+def test_a_tool_that_keeps_failing_is_told_however_fast_it_is_called() -> None:
+    for share, every, agents in ((1.0, 0.1, 1), (0.5, 0.1, 1), (1.0, 0.01, 20)):
+        spikes = [
+            r for r in found_by(_calls_of_one_tool(share, every=every, agents=agents)) if r["metric"] == "error_rate"
+        ]
+        assert len(spikes) == 1, (share, every, agents)
+        assert second_of(spikes[0]) <= 1_000 + 20
+
+
 def test_the_tail_of_the_binomial_law_is_the_sum_of_its_terms() -> None:
     from math import comb, isclose
 
