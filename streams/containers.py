@@ -12,6 +12,7 @@ from models.settings import Settings
 from models.windows.operator import LATE_OPEN_MAX
 from streams.checkpoint import PartitionWorker
 
+DETECTOR_PREFIX: Final = "detector_"  # before the name of a named detector: its memory by key
 CHUNKS_BUFFERED_MAX: Final = 4  # of a source topic's queue inside Faust, each up to a whole fetch; it bounds memory
 
 
@@ -39,4 +40,6 @@ def containers_of(worker: PartitionWorker, settings: Settings) -> dict[str, Fill
         "rows_in_flight": settings.flush_rows_max,
     }
     sizes = {**worker.fold.sizes(), "rows_in_flight": worker.rows_in_flight}
-    return {name: Fill(size=sizes[name], bound=bound) for name, bound in bounds.items()}
+    fills = {name: Fill(size=sizes[name], bound=bound) for name, bound in bounds.items()}
+    memories = worker.fold.memories().items()
+    return fills | {f"{DETECTOR_PREFIX}{name}": Fill(size=size, bound=bound) for name, (size, bound) in memories}

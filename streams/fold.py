@@ -203,6 +203,10 @@ class PartitionFold:
             "rows_waiting": self.outputs.rows,
         }
 
+    def memories(self) -> dict[str, tuple[int, int]]:
+        """Name of each named detector -> keys it holds, and at most."""
+        return self.detectors.memories() | self._watch.memories()
+
     def _fresh(
         self,
         producers: Sequence[ProducerStamp | None],

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from models.codecs.records import ProducerStamp, RawRecord
 from models.detect import heartbeat, memory_leak, telemetry_gap
 from models.detect.finding import Finding, Place
+from models.detect.keyed import memory_of
 from models.windows.operator import WindowRows
 from streams.accepted import AcceptedEvents
 from streams.interning import Interner, Series
@@ -96,6 +97,10 @@ class MetricDetectors:
                 Place(start_ms + rows.spec.size_ms, int(offset[i]), int(appended_ms[i]), -1),
             )
         return found
+
+    def memories(self) -> dict[str, tuple[int, int]]:
+        """Name of the detector -> keys it holds, and at most."""
+        return {detector.spec.name: memory_of(detector) for detector in self._on()}
 
     def state(self) -> dict[str, Any]:
         """For snapshots."""

@@ -139,12 +139,22 @@ def _buffers(reports: list[WorkerReport]) -> list[dict[str, Any]]:
     ]
 
 
-def _wide(fills: list[dict[str, Any]]) -> list[dict[str, object]]:
-    """A column a container, a row a place, and the bounds as the last row: for reading, not for parsing."""
-    rows: dict[tuple[str, str], dict[str, object]] = {}
-    bounds: dict[str, object] = {"worker": "", "place": "at most"}
+def _wide(fills: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A column a container, a row a place, and the bounds as the last row: for reading, not for parsing.
+
+    The memories of named detectors are one column; other formats show each.
+    """
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    bounds: dict[str, Any] = {"worker": "", "place": "at most"}
     for fill in fills:
         where = {"worker": fill["worker"], "place": fill["place"]}
-        rows.setdefault((fill["worker"], fill["place"]), dict(where))[fill["container"]] = fill["size"]
+        row = rows.setdefault((fill["worker"], fill["place"]), dict(where))
+        if fill["container"].startswith("detector_"):
+            row["detector_keys"] = row.get("detector_keys", 0) + fill["size"]
+            first = next(iter(rows.values()))
+            if row is first:  # each place has the same detectors
+                bounds["detector_keys"] = bounds.get("detector_keys", 0) + fill["bound"]
+            continue
+        row[fill["container"]] = fill["size"]
         bounds[fill["container"]] = fill["bound"]
     return [*rows.values(), bounds] if rows else []

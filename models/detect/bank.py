@@ -14,6 +14,7 @@ from models.detect.cost_spike import CostSpikeDetector
 from models.detect.error_spike import ErrorSpikeDetector
 from models.detect.fan_out import FanOutDetector
 from models.detect.finding import EVERY_KIND, DetectorSpec, Finding, Place
+from models.detect.keyed import memory_of
 from models.detect.latency_shift import LatencyShiftDetector
 from models.detect.loop import LoopDetector
 from models.detect.ping_pong import PingPongDetector
@@ -68,6 +69,10 @@ class ActivityDetectors:
         for see in self._of_kind[activity.kind]:
             found.extend(see(activity, place, ended=ended))
         return found
+
+    def memories(self) -> dict[str, tuple[int, int]]:
+        """Name of the detector -> keys it holds, and at most."""
+        return {detector.spec.name: memory_of(detector) for detector in self._detectors}
 
     def state(self) -> dict[str, list[Any]]:
         """Name of the detector -> its state."""

@@ -29,6 +29,11 @@ class Keyed(Generic[S]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def keys_max(self) -> int:
+        """The most keys it holds."""
+        return self._keys_max
+
     def __iter__(self) -> Iterator[tuple[Key, S]]:
         return iter(self._entries.items())
 
@@ -58,3 +63,9 @@ class Keyed(Generic[S]):
     def restore(self, state: list[Any]) -> None:
         """Loads what `state` became on its way through msgpack."""
         self._entries = OrderedDict((tuple(key), msgspec.convert(struct, self._kind)) for key, struct in state)
+
+
+def memory_of(detector: object) -> tuple[int, int]:
+    """How many keys a detector holds, and how many at most; each detector has one such memory."""
+    (memory,) = (part for part in vars(detector).values() if isinstance(part, Keyed))
+    return len(memory), memory.keys_max

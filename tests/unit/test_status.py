@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from interfaces.cli.status import _wide
 from models.clock import ManualClock
+from models.detect.catalogue import NAMES
 from models.settings import Settings
 from sinks.base import Batch, WriteResult
 from sinks.memory import Fault, MemorySink
@@ -148,8 +150,23 @@ async def test_every_container_is_shown_with_its_bound_and_what_passes_through_i
     bounds = {n: f["bound"] for n, f in bench.status({})["partitions"][0]["containers"].items()}
     assert bounds["scorers"] == settings.series_max
     assert bounds["ids"] == settings.dedup_ids_max
+    assert bounds["peer_groups"] == settings.series_max
+    assert {n for n in bounds if n.startswith("detector_")} == {f"detector_{name}" for name in NAMES}
     assert bounds["rows_waiting"] == settings.flush_rows_max
     assert [n for n, bound in bounds.items() if bound is None] == ["open_windows", "series", "units"]
+
+
+def test_the_table_sums_the_memories_of_detectors_and_keeps_the_rest_apart() -> None:
+    fills = [
+        {"worker": "w", "place": place, "container": name, "size": size, "bound": 10}
+        for place, sizes in (("a[0]", (1, 2, 3)), ("a[1]", (4, 5, 6)))
+        for name, size in zip(("ids", "detector_loop", "detector_token_burn"), sizes, strict=True)
+    ]
+    assert _wide(fills) == [
+        {"worker": "w", "place": "a[0]", "ids": 1, "detector_keys": 5},
+        {"worker": "w", "place": "a[1]", "ids": 4, "detector_keys": 11},
+        {"worker": "", "place": "at most", "detector_keys": 20, "ids": 10},
+    ]
 
 
 async def test_it_tells_committed_offsets_and_buffered_chunks(bench: Bench) -> None:
