@@ -137,14 +137,14 @@ class SideReader:
         return Result(rows, result.query)
 
 
-def with_sides(sql: str, sides: Sequence[Side], *, key: str = "") -> tuple[str, dict[str, Any]]:
+def with_sides(sql: str, sides: Sequence[Side], *, key: str = "", key_as: str = "value") -> tuple[str, dict[str, Any]]:
     """The query with each view replaced by the rows of the sides; and its parameters.
 
-    `key`: adds a column `value` with the text of that key to every row.
+    `key`: adds a column `key_as` with the text of that key to every row.
     """
     shared = _shared(sides)
     bound: dict[str, Any] = {f"side{n}": side.name for n, side in enumerate(sides)}
-    extra = f", {key_sql(key, '{key:String}')} AS value" if key else ""
+    extra = f", {key_sql(key, '{key:String}')} AS {key_as}" if key else ""
     if "{key:String}" in extra:
         bound["key"] = key.removeprefix("tag.")
 
