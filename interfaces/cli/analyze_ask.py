@@ -15,6 +15,7 @@ import typer
 from interfaces.cli.output import EXIT_USAGE, Format, emit, emit_json, fail, load_settings
 
 if TYPE_CHECKING:
+    from reports.analysis.facts import Sentence
     from reports.queries.analysis import AnalysisReader
     from reports.queries.port import Query, TimeRange
     from reports.queries.side import Side
@@ -45,13 +46,15 @@ class Answer:
     """Tables in order, and sentences made from them. `main`: the table that csv and ndjson hold; else the first."""
 
     tables: Sequence[Table]
-    sentences: Sequence[str] = ()
+    sentences: Sequence[Sentence] = ()
     main: str = ""
 
 
-def table(name: str, title: str, values: Sequence[Any], *, hidden: Sequence[str] = ()) -> Table:
+def table(
+    name: str, title: str, values: Sequence[Any], *, hidden: Sequence[str] = (), for_screen: bool = False
+) -> Table:
     """A table of dataclasses."""
-    return Table(name, title, [dataclasses.asdict(value) for value in values], frozenset(hidden))
+    return Table(name, title, [dataclasses.asdict(value) for value in values], frozenset(hidden), for_screen)
 
 
 def ask(
@@ -105,7 +108,7 @@ def _show(answer: Answer, queries: Sequence[Query], format: Format, *, sql: bool
     if format is Format.JSON:
         body: dict[str, object] = {one.name: list(one.rows) for one in answer.tables if not one.for_screen}
         if answer.sentences:
-            body["sentences"] = list(answer.sentences)
+            body["sentences"] = [dataclasses.asdict(sentence) for sentence in answer.sentences]
         emit_json({**body, "queries": [dataclasses.asdict(query) for query in queries]})
     elif format in (Format.CSV, Format.NDJSON):
         main = next((one for one in answer.tables if one.name == answer.main), answer.tables[0])
@@ -114,7 +117,7 @@ def _show(answer: Answer, queries: Sequence[Query], format: Format, *, sql: bool
         for one in answer.tables:
             _show_table(one, format)
         for sentence in answer.sentences:
-            typer.echo(sentence)
+            typer.echo(sentence.text)
         if sql:
             _show_sql(queries, format)
 

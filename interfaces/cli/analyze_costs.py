@@ -109,11 +109,13 @@ def work(
     sql: SqlOption = False,
 ) -> None:
     """Tasks by phase, pattern, role or class of error: completed, durations, cost; the 20 values with most tasks."""
+    from reports.analysis.facts import Sentence
     from reports.analysis.work import work_parts
 
     def answer(reader: AnalysisReader, _sides: Sequence[Side]) -> Answer:
         parts = work_parts(reader.breakdown().rows, by.value)
-        none = [] if parts else [f"no task of these sides names a {by.value.replace('_', ' ')}"]
+        text = f"no task of these sides names {by.value.replace('_', ' ')}s"
+        none = [] if parts else [Sentence(text, "tasks", "unknown", query="breakdown", n=0)]
         return Answer([table("work", f"tasks by {by.value}", parts)], none)
 
     ask(side, filter, time_range, from_, to, answer, format=format, sql=sql)

@@ -1,7 +1,7 @@
 """What the same calls would cost by another price book, beside what they cost by ours.
 
-In: usage rows in the bands of both books, the two books. Out: `Recosting`. Never: a sum over other calls on one side than
-on the other; a price for what a book has no rate for.
+In: usage rows in the bands of both books, the two books. Out: `Recosting`. Never: a sum over other calls on one side
+than on the other; a price for what a book has no rate for.
 """
 
 from __future__ import annotations

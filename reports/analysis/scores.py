@@ -1,4 +1,4 @@
-"""Efficiency and collaboration of agents, roles and swarms: weighted means of terms 0..1, over those that were measured.
+"""Efficiency and collaboration of agents, roles and swarms: weighted means of terms 0..1 that were measured.
 
 In: rows of work, messages, answers and response times by agent. Out: `Score`. Never: 0 or 1 for a term that nobody
 measured: its weight goes to the others in proportion, and the score says how much weight was measured.
@@ -6,7 +6,7 @@ measured: its weight goes to the others in proportion, and the score says how mu
     efficiency    = .30 completion + .25 quality + .20 collaboration + .15 (1 - error) + .10 responsiveness
     collaboration = .40 messages + .30 promptness + .30 message success
 
-The collaboration in the efficiency counts by its own measured share, so the efficiency is the same mean of single terms.
+The collaboration counts in the efficiency by its own measured share, so the efficiency is a mean of single terms.
 """
 
 from __future__ import annotations
@@ -106,8 +106,15 @@ def agent_facts(
         counted = (m.messages if m else 0) if side in talking and agent else None
         found.append(
             AgentFacts(
-                *(side, agent, w.role if w else ""),
-                *((w.ended, w.completed, w.judged, w.failed, w.quality_n, w.quality_sum or 0.0) if w else (0,) * 6),
+                side=side,
+                agent_id=agent,
+                role=w.role if w else "",
+                ended=w.ended if w else 0,
+                completed=w.completed if w else 0,
+                judged=w.judged if w else 0,
+                failed=w.failed if w else 0,
+                quality_n=w.quality_n if w else 0,
+                quality_sum=(w.quality_sum or 0.0) if w else 0.0,
                 messages=counted,
                 messages_judged=m.judged if m else 0,
                 messages_succeeded=m.succeeded if m else 0,

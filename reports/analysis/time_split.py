@@ -1,11 +1,13 @@
-"""Where the time of a run or an agent went: model API, local tools, waiting for agents or people, anything else, nothing.
+"""Where the time of a run or an agent went: model API, local tools, waiting for agents or people, anything else,
+nothing.
 
-In: activities with both ends. Out: `TimeSplit`. Never: a millisecond twice, however many activities cover it; a wait as
-known that the events do not show.
+In: activities with both ends. Out: `TimeSplit`. Never: a millisecond twice, however many activities cover it; a wait
+as known that the events do not show.
 
-Each millisecond between the first start and the last end goes to the first of these that covers it: a model call; a tool
-call or edit; a message or a tool call that holds a whole sub-agent (waiting for agents); a tool that asks a person, or the
-time between two turns (waiting for people); a task or turn in which nothing finer was recorded; nothing.
+Each millisecond between the first start and the last end goes to the first of these that covers it: a model call; a
+tool call or edit; a message or a tool call that holds a whole sub-agent (waiting for agents); a tool that asks a
+person, or the time between two turns (waiting for people); a task or turn in which nothing finer was recorded;
+nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy.typing as npt
 from reports.analysis.run_shape import TOUCHING_MS
 from reports.queries.measured import TimeSpanRow
 
-# Tools whose whole duration is a person's: Claude Code's question and plan dialogues, the MCP elicitation's usual names.
+# Tools whose whole duration is a person's: dialogues of Claude Code, and usual names of others.
 ASKING_TOOLS: Final = frozenset({"AskUserQuestion", "ExitPlanMode", "ask_user", "request_user_input"})
 MODEL, TOOL, APPROVED, AGENTS, PEOPLE, OTHER, IDLE = range(7)  # in order: the first that covers a millisecond gets it
 _OF_KIND: Final = {
@@ -75,9 +77,8 @@ def time_splits(rows: Sequence[TimeSpanRow], by: By) -> tuple[TimeSplit, ...]:
         group, gaps = of_agent[agents], (of_agent[gaps[0]], *gaps[1:])
     activities = np.bincount(group, minlength=len(keys))
     codes = np.concatenate([2 * kind + ~measured, np.full(len(gaps[0]), 2 * PEOPLE + 1)])
-    total = _split(
-        *(np.concatenate([a, b]) for a, b in zip((group, start, end), gaps, strict=True)), codes, groups=len(keys)
-    )
+    group, start, end = (np.concatenate([a, b]) for a, b in zip((group, start, end), gaps, strict=True))
+    total = _split(group, start, end, codes, len(keys))
     found = [_row(*key, int(n), ms) for key, n, ms in zip(keys, activities, total, strict=True)]
     return tuple(sorted(found, key=lambda one: (-one.wall_ms, one.side, one.run_id, one.agent_id)))
 
@@ -132,14 +133,14 @@ def _between_turns(agents: Ints, start: Ints, end: Ints, turn: npt.NDArray[np.bo
     order = np.flatnonzero(turn)
     order = order[np.lexsort((start[order], agents[order]))]
     own, begin = agents[order], start[order]
-    # The latest end so far within each agent: agents are apart by more than any epoch, so one running maximum serves all.
+    # The latest end so far within each agent: agents lie further apart than any epoch.
     far = own * np.int64(1 << 44)
     until = np.maximum.accumulate(end[order] + far) - far
     gap = (own[1:] == own[:-1]) & (begin[1:] > until[:-1])
     return own[1:][gap], until[:-1][gap], begin[1:][gap]
 
 
-def _split(group: Ints, start: Ints, end: Ints, codes: Ints, *, groups: int) -> npt.NDArray[Any]:
+def _split(group: Ints, start: Ints, end: Ints, codes: Ints, groups: int) -> npt.NDArray[Any]:
     """Milliseconds by group and code; the last column is what no activity covers."""
     moment = np.concatenate([start, end])
     own = np.concatenate([group, group])
