@@ -128,6 +128,9 @@ def trend(
 
     def answer(reader: AnalysisReader, _sides: Sequence[Side]) -> Answer:
         found = _series(reader, name, key, interval_ms, stat, limit, ahead_ms)
+        if not found:
+            what = "activity" if name in OF_ACTIVITIES else "metric event"
+            fail(f"--of {of}: no {what} of these sides has it in this time; murmur sql lists v_metrics' metrics")
         shown = table("trends", f"{stat.value} of {name} over time", found, hidden=["forecast"])
         points = [
             {"side": one.side, "of": one.of, **dataclasses.asdict(point)} for one in found for point in one.forecast

@@ -29,6 +29,7 @@ CYCLES_MIN: Final = 3  # of a season, in what a trial fit sees at the least twic
 PATHS: Final = 2_000  # simulated continuations; a 2.5 % tail is then known to 0.35 percentage points
 EXPONENT_MAX: Final = 700.0  # e^709 is the largest double
 SEED: Final = 20_261_121  # any constant: the same rows give the same forecast
+EXPONENTIAL_GAIN: Final = 0.95  # an exponential must be better by more than a tie: it runs away
 RIVAL_RATIO: Final = 1.25  # a shape whose error is not a quarter larger may be the right one as well
 HORIZON_RATIO_MAX: Final = 0.5  # of the length seen: beyond, the slope's uncertainty is all there is to say
 
@@ -99,7 +100,8 @@ def fit_series(x: FloatArray, y: FloatArray, seasons: Sequence[int] = ()) -> Fit
 
     if len(finite) < 2:
         return fitted("linear", None)
-    first, second = sorted(shapes, key=lambda shape: best[shape][0])
+    grows = best["exponential"][0] < EXPONENTIAL_GAIN * best["linear"][0]
+    first, second = shapes[grows], shapes[not grows]
     close = best[second][0] <= RIVAL_RATIO * best[first][0]
     return fitted(first, fitted(second, None) if close else None)
 

@@ -9,13 +9,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reports.compare.describe import UNITS_MIN
 from reports.compare.success import wilson
 from reports.queries.measured import KpiRow
 
 
 @dataclass(frozen=True, slots=True)
 class Kpi:
-    """value None: not measured. low, high: 95 % interval; Wilson's of a share, Student's of a mean."""
+    """value None: not measured. low, high: 95 % interval; Wilson's of a share, Student's of a mean of 10 and more."""
 
     side: str
     name: str
@@ -48,9 +49,9 @@ def _share(side: str, name: str, k: int, n: int, of: str) -> Kpi:
 def _mean(row: KpiRow) -> Kpi:
     of = "tasks with a duration"
     mean, sd, n = row.duration_mean_ms, row.duration_sd_ms, row.durations
-    if mean is None or sd is None or n < 2:
+    if mean is None or sd is None or n < UNITS_MIN:
         return Kpi(row.side, "average task duration", mean, None, None, "ms", n, of)
     from scipy.special import stdtrit
 
     half = float(stdtrit(n - 1, 0.975)) * sd / math.sqrt(n)
-    return Kpi(row.side, "average task duration", mean, mean - half, mean + half, "ms", n, of)
+    return Kpi(row.side, "average task duration", mean, max(0.0, mean - half), mean + half, "ms", n, of)

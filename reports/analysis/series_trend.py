@@ -15,7 +15,7 @@ import numpy as np
 
 from models.metrics import lookup
 from reports.analysis.forecast import EXPONENT_MAX, HORIZON_RATIO_MAX, Fit, Reach, fit_series, forecast, reach
-from reports.analysis.slope import POINTS_MAX, POINTS_MIN, FloatArray, Slope, slope_of
+from reports.analysis.slope import POINTS_MAX, POINTS_MIN, FloatArray, Ints, Slope, parts_of, slope_of
 from reports.compare.correction import holm
 from reports.compare.verdict import LEVEL
 from reports.numbers import number, quantity
@@ -74,8 +74,10 @@ class SeriesTrend:
     p_adjusted: float | None = None
     autocorrelation: float | None = None
     independent: float | None = None  # points that the intervals are worth
+    restarts: int = 0  # falls of a level after which it begins anew: slopes are within the times between
     volatility: float | None = None  # robust standard deviation around the line
     shape: str | None = None  # linear | exponential
+    shape_tied: bool = False  # the other shape foresees about as well
     growth_per_hour: float | None = None  # of an exponential: 0.1 is a tenth more each hour
     season_ms: int | None = None
     error_linear: float | None = None
@@ -143,6 +145,9 @@ def _trend(
         return replace(
             base, slope_per_hour=0.0, volatility=0.0, verdict="no trend shown", why="the value never changed"
         )
+    part = parts_of(y) if stat != "sum" and _is_level(series) else np.zeros(len(x), dtype=np.int64)
+    if part[-1]:
+        return _with_restarts(base, x, y, part, limit)
     seasons = [one // interval_ms for one in (DAY_MS, WEEK_MS) if one % interval_ms == 0]
     fit = fit_series(x, y, seasons)
     slope = slope_of(x, y - _season(fit, x, y)) if fit.season or fit.shape == "exponential" else fit.slope
@@ -159,6 +164,22 @@ def _trend(
     return replace(base, forecast=_forecast(x, y, fit, ahead, start, interval_ms, unit))
 
 
+def _is_level(series: str) -> bool:
+    spec = lookup(series)
+    return (spec is not None and spec.kind == "gauge") or series.startswith("memory")
+
+
+def _with_restarts(one: SeriesTrend, x: FloatArray, y: FloatArray, part: Ints, limit: float | None) -> SeriesTrend:
+    """The slope within the lives between restarts, and from the newest life's level on until the limit."""
+    slope = slope_of(x, y, part)
+    one = _with_slope(replace(one, restarts=int(part[-1]), shape="linear"), slope, HOUR_MS / one.interval_ms)
+    one = replace(one, forecast_why="a forecast would have to know the next restart")
+    if limit is None:
+        return one
+    fit = Fit("linear", 0, slope, None, None, np.zeros(0))
+    return _with_limit(one, reach(x, y, fit, limit), one.interval_ms)
+
+
 def _season(fit: Fit, x: FloatArray, y: FloatArray) -> FloatArray:
     """What the season adds to each value, in the unit of the series."""
     if not fit.season:
@@ -172,6 +193,7 @@ def _with_shape(one: SeriesTrend, fit: Fit, per_hour: float) -> SeriesTrend:
     return replace(
         one,
         shape=fit.shape,
+        shape_tied=fit.rival is not None,
         growth_per_hour=math.expm1(exponent) if fit.shape == "exponential" else None,
         season_ms=fit.season * one.interval_ms or None,
         error_linear=fit.error_linear,
@@ -222,7 +244,8 @@ def _concluded(one: SeriesTrend, p_adjusted: float | None) -> SeriesTrend:
         return replace(one, why=why)
     if one.p_value is None or p_adjusted is None:
         return one
-    worth = f"{one.intervals} intervals, worth {number(one.independent)} independent ones"
+    lives = f" in {one.restarts + 1} lives between restarts" if one.restarts else ""
+    worth = f"{one.intervals} intervals{lives}, worth {number(one.independent)} independent ones"
     excluded = one.slope_low is not None and one.slope_high is not None and (one.slope_low > 0 or one.slope_high < 0)
     one = replace(one, p_adjusted=p_adjusted)
     if p_adjusted > LEVEL or not excluded:

@@ -29,7 +29,9 @@ def told_of_scores(scores: Sequence[Score], kpis: Sequence[Kpi]) -> list[Sentenc
         own = [one for one in scores if one.side == side]
         least = min(one.efficiency_measured_ratio for one in own)
         never = [name for name in own[0].not_measured if all(name in one.not_measured for one in own)]
-        text = f"{side}: each efficiency rests on at least {percent(least)} of the formula's weight"
+        text = f"{side}: no term of any efficiency was measured"
+        if any(one.efficiency_measured_ratio for one in own):
+            text = f"{side}: each efficiency rests on at least {percent(least)} of the formula's weight"
         text += f"; nobody measured {', '.join(never)}." if never else "."
         lines.append(Sentence(text, "efficiency", "neutral" if least else "unknown", "", "agent_work", len(own)))
     return lines
@@ -62,11 +64,13 @@ def _kpi(one: Kpi) -> Sentence:
 
 
 def _time(one: TimeSplit) -> Sentence:
-    who = " ".join(filter(None, (one.side, f"run {one.run_id}" if one.run_id else "", one.agent_id)))
+    who = " ".join(
+        filter(None, (one.side, f"run {one.run_id}" if one.run_id not in ("", one.side) else "", one.agent_id))
+    )
     text = (
         f"{who}: of {quantity(one.wall_ms, 'ms')}, {percent(one.model_ratio)} in the model API, "
-        f"{percent(one.tool_ratio)} in local tools, {percent(one.waiting_ratio)} waiting for agents or people, {percent(one.idle_ratio)} with "
-        "nothing recorded"
+        f"{percent(one.tool_ratio)} in local tools, {percent(one.waiting_ratio)} waiting for agents or people, "
+        f"{percent(one.idle_ratio)} with nothing recorded"
     )
     if one.tool_approval_ms:
         text += f"; {quantity(one.tool_approval_ms, 'ms')} of the tools' time may hold a person's approval"
@@ -84,7 +88,7 @@ def _trend(one: SeriesTrend) -> Sentence:
     every, times = ("a day", _HOURS_A_DAY) if one.interval_ms >= 3_600_000 else ("an hour", 1)
     size, low, high = (difference(v * times, one.unit) for v in (one.slope_per_hour, one.slope_low, one.slope_high))
     text = f"{lead}: {one.verdict}, {size} {every} [{low}, {high}], {one.why}"
-    if one.shape == "exponential" and one.growth_per_hour is not None and one.verdict != "no trend shown":
+    if one.shape == "exponential" and one.growth_per_hour is not None and not one.shape_tied:
         text += f"; by unseen values it grows by {percent(one.growth_per_hour)} an hour rather than by a fixed amount"
     return Sentence(f"{text}.", one.series, _TONES.get(one.verdict, "neutral"), "", query, n)
 
