@@ -37,7 +37,18 @@ WEEK_MS: Final = 7 * DAY_MS
 INTERVALS_SOUGHT: Final = 300  # enough to see a shape; the pairs of each are looked at several times
 _MINUTE_MS: Final = 60_000
 _ROUND_MS: Final = (
-    *(1_000, 5_000, 10_000, 30_000, _MINUTE_MS, 5 * _MINUTE_MS, 10 * _MINUTE_MS, 15 * _MINUTE_MS, 30 * _MINUTE_MS),
+    *(
+        1_000,
+        5_000,
+        10_000,
+        30_000,
+        _MINUTE_MS,
+        2 * _MINUTE_MS,
+        5 * _MINUTE_MS,
+        10 * _MINUTE_MS,
+        15 * _MINUTE_MS,
+        30 * _MINUTE_MS,
+    ),
     *(HOUR_MS, 2 * HOUR_MS, 6 * HOUR_MS, 12 * HOUR_MS, DAY_MS, WEEK_MS, 4 * WEEK_MS),
 )
 
@@ -93,8 +104,8 @@ class SeriesTrend:
 
 
 def interval_of(first_ms: int, last_ms: int, points: int) -> int:
-    """A round interval with about two points each, and not more than INTERVALS_SOUGHT of them."""
-    sought = max(POINTS_MIN, min(INTERVALS_SOUGHT, points // 2))
+    """A round interval with about two points each, where there are many, and not more than INTERVALS_SOUGHT of them."""
+    sought = max(2 * POINTS_MIN, min(INTERVALS_SOUGHT, points // 2))
     return next((one for one in _ROUND_MS if (last_ms - first_ms) / one <= sought), _ROUND_MS[-1])
 
 
