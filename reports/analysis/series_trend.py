@@ -161,7 +161,9 @@ def _trend(
         return _with_restarts(base, x, y, part, limit)
     seasons = [one // interval_ms for one in (DAY_MS, WEEK_MS) if one % interval_ms == 0]
     fit = fit_series(x, y, seasons)
-    slope = slope_of(x, y - _season(fit, x, y)) if fit.season or fit.shape == "exponential" else fit.slope
+    slope = fit.slope
+    if fit.shape == "exponential":  # ranks are those of the logarithms; what a line leaves of a curve is no correlation
+        slope = slope_of(x, y - _season(fit, x, y), phi=fit.slope.phi)
     per_hour = HOUR_MS / interval_ms
     base = _with_slope(_with_shape(base, fit, per_hour), slope, per_hour)
     if limit is not None:

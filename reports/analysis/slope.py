@@ -29,6 +29,7 @@ RESET_AROUND: Final = 5  # values before, all above as many after: chance does t
 RESET_RATIO: Final = 0.25
 RESET_STEPS: Final = 5.0  # times the usual step
 DEGREES_MIN: Final = 4.0  # of Student's t: fewer independent points than six are not told apart by their number
+ROUNDING: Final = 1e-9  # of the largest value: what is left of a perfect line is no correlation
 PHI_MAX: Final = 0.98  # above it a series of our lengths cannot be told from a random walk
 
 
@@ -57,11 +58,11 @@ class Slope:
         return (self.high - self.low) / (2 * Z_95)
 
 
-def slope_of(x: FloatArray, y: FloatArray, part: Ints | None = None) -> Slope:
+def slope_of(x: FloatArray, y: FloatArray, part: Ints | None = None, *, phi: float | None = None) -> Slope:
     """`x` ascending whole positions (gaps allowed), at least POINTS_MIN and at most POINTS_MAX of them.
 
     `part`: the number of the part that each point is in; only points of one part are held against each other, and
-    `level` is that of the last one.
+    `level` is that of the last one. `phi`: where it is known better, from a shape that fits.
     """
     from scipy.special import stdtr, stdtrit
 
@@ -73,7 +74,9 @@ def slope_of(x: FloatArray, y: FloatArray, part: Ints | None = None) -> Slope:
     slope = float(np.median(slopes))
     levels = {number: float(np.median((y - slope * x)[own == number])) for number in np.unique(own)}
     left = y - slope * x - np.array([levels[number] for number in own])
-    phi = lag_correlation(x, left, fitted=1 + len(levels), part=own)
+    left[np.abs(left) <= ROUNDING * np.abs(y).max()] = 0.0
+    if phi is None:
+        phi = lag_correlation(x, left, fitted=1 + len(levels), part=own)
     factor = (1 + phi) / (1 - phi)
     variance = sum(_variance_of_s(y[own == number]) for number in levels) * factor
     s = float(np.sign(slopes).sum())

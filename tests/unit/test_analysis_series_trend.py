@@ -74,6 +74,15 @@ def test_noise_shows_no_trend_and_no_limit() -> None:
     assert texts[1] == "s: memory_usage is not shown to be on its way to 477 MiB."
 
 
+def test_clear_growth_is_a_trend_although_a_line_leaves_much_of_it() -> None:
+    random = np.random.default_rng(7)
+    one = trend_of("memory_usage", buckets(1e6 * np.exp(0.04 * np.arange(100) + random.normal(0, 0.05, 100))))
+    assert (one.shape, one.shape_tied, one.verdict) == ("exponential", False, "worsening")
+    assert one.growth_per_hour == pytest.approx(np.expm1(0.04 * 60), rel=0.1)
+    perfect = trend_of("quality", buckets(0.5 + np.arange(25) / 100, unit="ratio"))
+    assert perfect.verdict == "improving", "rounding is no correlation"
+
+
 def test_too_little_is_said_and_a_constant_has_nothing_to_test() -> None:
     few = trend_of("memory_usage", buckets(np.arange(5.0)))
     assert (few.verdict, few.slope_per_hour) == ("not enough data", None)
@@ -127,7 +136,7 @@ def test_several_series_share_one_correction() -> None:
     ("length_ms", "points", "interval_ms"),
     [
         (13 * HOUR_MS, 1_301, 5 * MINUTE_MS),
-        (100 * MINUTE_MS, 174, 5 * MINUTE_MS),
+        (100 * MINUTE_MS, 174, 2 * MINUTE_MS),
         (30 * 24 * HOUR_MS, 10**6, 6 * HOUR_MS),
     ],
 )
