@@ -39,7 +39,7 @@ class AgentLoad:
 
     side: str
     of: str  # the pool: '' for all, or a role
-    agent_id: str
+    agent_id: str  # swarm/agent where the side holds several swarms
     tasks: int
     busy_ms: int
     utilisation_ratio: float | None
@@ -121,9 +121,10 @@ def _observed_ms(rows: Sequence[WorkTimeRow]) -> int:
 
 
 def _agents(side: str, of: str, rows: Sequence[WorkTimeRow], observed_ms: int) -> list[AgentLoad]:
+    several = len({row.swarm_id for row in rows}) > 1
     own: dict[str, list[WorkTimeRow]] = {}
     for row in rows:
-        own.setdefault(row.agent_id, []).append(row)
+        own.setdefault(f"{row.swarm_id}/{row.agent_id}" if several else row.agent_id, []).append(row)
     found = []
     for agent, tasks in own.items():
         spans = [(t.started_ms, t.started_ms + round(t.duration_ms)) for t in tasks if t.duration_ms is not None]

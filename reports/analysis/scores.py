@@ -33,6 +33,7 @@ class AgentFacts:
     """What one agent's rows say; messages None: nobody on the side sent one, so that nothing counted them."""
 
     side: str
+    swarm_id: str
     agent_id: str
     role: str
     ended: int = 0
@@ -94,19 +95,20 @@ def agent_facts(
     polled: Sequence[MetricMeanRow],
 ) -> list[AgentFacts]:
     """One for each agent that any of the rows names."""
-    talking = {row.side for row in messages}
-    of_work = {(row.side, row.agent_id): row for row in work}
-    of_messages = {(row.side, row.agent_id): row for row in messages}
-    of_responses = {(row.side, row.agent_id): row for row in responses}
-    of_polls = {(row.side, row.agent_id): row for row in polled if row.unit in _MS_OF}
+    talking = {(row.side, row.swarm_id) for row in messages}
+    of_work = {(row.side, row.swarm_id, row.agent_id): row for row in work}
+    of_messages = {(row.side, row.swarm_id, row.agent_id): row for row in messages}
+    of_responses = {(row.side, row.swarm_id, row.agent_id): row for row in responses}
+    of_polls = {(row.side, row.swarm_id, row.agent_id): row for row in polled if row.unit in _MS_OF}
     found = []
-    for side, agent in sorted({*of_work, *of_messages, *of_responses, *of_polls}):
-        key = (side, agent)
+    for side, swarm, agent in sorted({*of_work, *of_messages, *of_responses, *of_polls}):
+        key = (side, swarm, agent)
         w, m, r, p = of_work.get(key), of_messages.get(key), of_responses.get(key), of_polls.get(key)
-        counted = (m.messages if m else 0) if side in talking and agent else None
+        counted = (m.messages if m else 0) if (side, swarm) in talking and agent else None
         found.append(
             AgentFacts(
                 side=side,
+                swarm_id=swarm,
                 agent_id=agent,
                 role=w.role if w else "",
                 ended=w.ended if w else 0,
@@ -128,9 +130,15 @@ def agent_facts(
 
 
 def scores(facts: Sequence[AgentFacts], by: By) -> tuple[Score, ...]:
-    """One a group, the most efficient first; those without any measured term last."""
+    """One a group, the most efficient first; those without any measured term last.
+
+    An agent is named swarm/agent where its side holds several swarms.
+    """
+    swarms: dict[str, set[str]] = {}
+    for one in facts:
+        swarms.setdefault(one.side, set()).add(one.swarm_id)
     name: Callable[[AgentFacts], str] = {
-        "agent": lambda one: one.agent_id,
+        "agent": lambda one: one.agent_id if len(swarms[one.side]) == 1 else f"{one.swarm_id}/{one.agent_id}",
         "role": lambda one: one.role,
         "swarm": lambda one: one.side,
     }[by]

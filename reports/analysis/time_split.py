@@ -35,6 +35,7 @@ _OF_KIND: Final = {
 }
 
 Ints = npt.NDArray[np.int64]
+Key = tuple[str, str, str, str]  # side, swarm, run, agent
 By = Literal["run", "agent"]
 
 
@@ -43,6 +44,7 @@ class TimeSplit:
     """wall_ms is the sum of model, tool, agents, people, other and idle. Ratios are of wall_ms; None: it is 0."""
 
     side: str
+    swarm_id: str
     run_id: str
     agent_id: str  # '' where the run is split as a whole
     activities: int
@@ -65,7 +67,7 @@ def time_splits(rows: Sequence[TimeSpanRow], by: By) -> tuple[TimeSplit, ...]:
     """One a run, or one an agent of a run; the longest first."""
     if not rows:
         return ()
-    agents, names = _numbered([(row.side, row.run_id, row.agent_id) for row in rows])
+    agents, names = _numbered([(row.side, row.swarm_id, row.run_id, row.agent_id) for row in rows])
     start = np.array([row.started_ms for row in rows], dtype=np.int64)
     end = np.array([row.ended_ms for row in rows], dtype=np.int64)
     kind = _categories(rows, start, end)
@@ -73,19 +75,19 @@ def time_splits(rows: Sequence[TimeSpanRow], by: By) -> tuple[TimeSplit, ...]:
     gaps = _between_turns(agents, start, end, np.array([row.kind == "turn" for row in rows]))
     group, keys = agents, names
     if by == "run":
-        of_agent, keys = _numbered([(side, run, "") for side, run, _ in names])
+        of_agent, keys = _numbered([(*name[:3], "") for name in names])
         group, gaps = of_agent[agents], (of_agent[gaps[0]], *gaps[1:])
     activities = np.bincount(group, minlength=len(keys))
     codes = np.concatenate([2 * kind + ~measured, np.full(len(gaps[0]), 2 * PEOPLE + 1)])
     group, start, end = (np.concatenate([a, b]) for a, b in zip((group, start, end), gaps, strict=True))
     total = _split(group, start, end, codes, len(keys))
-    found = [_row(*key, int(n), ms) for key, n, ms in zip(keys, activities, total, strict=True)]
-    return tuple(sorted(found, key=lambda one: (-one.wall_ms, one.side, one.run_id, one.agent_id)))
+    found = [_row(key, int(n), ms) for key, n, ms in zip(keys, activities, total, strict=True)]
+    return tuple(sorted(found, key=lambda one: (-one.wall_ms, one.side, one.swarm_id, one.run_id, one.agent_id)))
 
 
-def _numbered(keys: Sequence[tuple[str, str, str]]) -> tuple[Ints, list[tuple[str, str, str]]]:
+def _numbered(keys: Sequence[Key]) -> tuple[Ints, list[Key]]:
     """Each key's number, and the keys by number."""
-    numbers: dict[tuple[str, str, str], int] = {}
+    numbers: dict[Key, int] = {}
     found = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
     return found, list(numbers)
 
@@ -105,15 +107,15 @@ def _categories(rows: Sequence[TimeSpanRow], start: Ints, end: Ints) -> Ints:
 
 def _holding(rows: Sequence[TimeSpanRow], start: Ints, end: Ints) -> list[int]:
     """Places of tool calls that hold the whole recorded work of a sub-agent: they wait for it."""
-    children: dict[tuple[str, str, str], dict[str, list[int]]] = {}
+    children: dict[Key, dict[str, list[int]]] = {}
     for row in rows:
         if row.parent_agent_id and row.kind != "turn":
-            own = children.setdefault((row.side, row.run_id, row.parent_agent_id), {})
+            own = children.setdefault((row.side, row.swarm_id, row.run_id, row.parent_agent_id), {})
             span = own.setdefault(row.agent_id, [row.started_ms, row.ended_ms])
             span[:] = min(span[0], row.started_ms), max(span[1], row.ended_ms)
-    calls: dict[tuple[str, str, str], list[int]] = {}
+    calls: dict[Key, list[int]] = {}
     for place, row in enumerate(rows):
-        key = (row.side, row.run_id, row.agent_id)
+        key = (row.side, row.swarm_id, row.run_id, row.agent_id)
         if row.kind == "tool_call" and key in children:
             calls.setdefault(key, []).append(place)
     found: list[int] = []
@@ -157,7 +159,7 @@ def _split(group: Ints, start: Ints, end: Ints, codes: Ints, groups: int) -> npt
     return np.bincount(own[:-1] * size + got, weights=length, minlength=groups * size).reshape(groups, size)
 
 
-def _row(side: str, run_id: str, agent_id: str, activities: int, ms: npt.NDArray[Any]) -> TimeSplit:
+def _row(key: Key, activities: int, ms: npt.NDArray[Any]) -> TimeSplit:
     parts = [round(ms[2 * k] + (ms[2 * k + 1] if k < IDLE else 0)) for k in range(IDLE + 1)]
     wall, idle = sum(parts), parts[IDLE]
     tool = parts[TOOL] + parts[APPROVED]
@@ -167,7 +169,7 @@ def _row(side: str, run_id: str, agent_id: str, activities: int, ms: npt.NDArray
         return float(part) / whole if whole else None
 
     return TimeSplit(
-        *(side, run_id, agent_id, activities, wall),
+        *(*key, activities, wall),
         model_ms=parts[MODEL],
         tool_ms=tool,
         tool_approval_ms=parts[APPROVED],

@@ -65,7 +65,10 @@ def _kpi(one: Kpi) -> Sentence:
 
 def _time(one: TimeSplit) -> Sentence:
     who = " ".join(
-        filter(None, (one.side, f"run {one.run_id}" if one.run_id not in ("", one.side) else "", one.agent_id))
+        filter(
+            None,
+            (one.side, f"run {one.run_id}" if one.run_id not in ("", one.side, one.swarm_id) else "", one.agent_id),
+        )
     )
     text = (
         f"{who}: of {quantity(one.wall_ms, 'ms')}, {percent(one.model_ratio)} in the model API, "

@@ -28,6 +28,7 @@ from reports.queries.side import Side
 from reports.queries.sides import with_sides
 
 T = TypeVar("T")
+OF_SWARM: Final = {"key": "swarm_id", "key_as": "own_swarm"}  # agents of different swarms may have one name
 ACTIVITIES_MAX: Final = 500_000  # of all runs whose shape is computed: about a second and 300 MB
 
 
@@ -153,19 +154,19 @@ class AnalysisReader:
 
     def agent_work(self) -> Result[AgentWorkRow]:
         """What the tasks, calls and messages of each agent came to."""
-        return self._ask("agent_work", AgentWorkRow)
+        return self._ask("agent_work", AgentWorkRow, **OF_SWARM)
 
     def agent_messages(self) -> Result[AgentMessagesRow]:
         """Messages that each agent took part in."""
-        return self._ask("agent_messages", AgentMessagesRow)
+        return self._ask("agent_messages", AgentMessagesRow, **OF_SWARM)
 
     def responses(self) -> Result[ResponseRow]:
         """How long each agent took to answer messages."""
-        return self._ask("agent_responses", ResponseRow)
+        return self._ask("agent_responses", ResponseRow, **OF_SWARM)
 
     def metric_means(self, metric: str) -> Result[MetricMeanRow]:
         """Each agent's mean of one metric that it published itself."""
-        return self._ask("metric_means", MetricMeanRow, metric=metric)
+        return self._ask("metric_means", MetricMeanRow, **OF_SWARM, metric=metric)
 
     def kpis(self) -> Result[KpiRow]:
         """Counts behind the key figures of each side."""
@@ -173,7 +174,7 @@ class AnalysisReader:
 
     def time_spans(self) -> Result[TimeSpanRow]:
         """At most ACTIVITIES_MAX + 1 activities with both ends, for the split of time."""
-        return self._ask("time_spans", TimeSpanRow, limit=ACTIVITIES_MAX + 1)
+        return self._ask("time_spans", TimeSpanRow, **OF_SWARM, limit=ACTIVITIES_MAX + 1)
 
     def call_times(self) -> Result[CallTimesRow]:
         """Percentiles of the durations of each model and tool."""
@@ -192,7 +193,7 @@ class AnalysisReader:
 
     def work_times(self) -> Result[WorkTimeRow]:
         """At most ACTIVITIES_MAX + 1 tasks that have begun, in order of their start."""
-        return self._ask("work_times", WorkTimeRow, limit=ACTIVITIES_MAX + 1)
+        return self._ask("work_times", WorkTimeRow, **OF_SWARM, limit=ACTIVITIES_MAX + 1)
 
     def _ask(
         self, name: str, make: Callable[..., T], *, key: str = "", key_as: str = "value", **parameters: Any

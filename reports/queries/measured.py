@@ -13,6 +13,7 @@ class AgentWorkRow:
     """One agent ('' = the swarm itself). A completion that its source only declares counts in none of these."""
 
     side: str
+    swarm_id: str  # the agent's own; a side may hold several
     agent_id: str
     role: str
     ended: int  # tasks that were completed, failed or cancelled
@@ -29,6 +30,7 @@ class AgentMessagesRow:
     """Messages an agent sent or received; `judged` of them have an outcome."""
 
     side: str
+    swarm_id: str  # the agent's own; a side may hold several
     agent_id: str
     messages: int
     judged: int
@@ -40,6 +42,7 @@ class ResponseRow:
     """Messages to an agent; `answered` of them were followed by one back to their sender."""
 
     side: str
+    swarm_id: str  # the agent's own; a side may hold several
     agent_id: str
     received: int
     answered: int
@@ -51,6 +54,7 @@ class MetricMeanRow:
     """One agent's weighted mean of a metric, in `unit`."""
 
     side: str
+    swarm_id: str  # the agent's own; a side may hold several
     agent_id: str
     events: int
     mean: float
@@ -78,6 +82,7 @@ class TimeSpanRow:
     """One activity with both ends, epoch ms. approval: its duration may hold a person's approval."""
 
     side: str
+    swarm_id: str  # the agent's own; a side may hold several
     run_id: str
     agent_id: str
     parent_agent_id: str
@@ -137,6 +142,7 @@ class WorkTimeRow:
     """One task that has begun; duration_ms None: not measured, or not ended."""
 
     side: str
+    swarm_id: str  # the agent's own; a side may hold several
     agent_id: str
     role: str
     started_ms: int

@@ -15,7 +15,7 @@ from reports.queries.measured import WorkTimeRow
 
 def tasks(starts: np.ndarray, durations: np.ndarray, agents: int, *, role: str = "") -> list[WorkTimeRow]:
     return [
-        WorkTimeRow("s", f"a{n % agents}", role, int(start), float(length))
+        WorkTimeRow("s", "s", f"a{n % agents}", role, int(start), float(length))
         for n, (start, length) in enumerate(zip(starts, durations, strict=True))
     ]
 
@@ -109,6 +109,6 @@ def test_too_little_is_said_and_roles_are_pools_of_their_own() -> None:
     assert found["tester"].why == f"5 tasks have a duration: at least {TASKS_MIN} are needed"
     assert found["tester"].agents_needed is None
     assert found["coder"].verdict == "enough"
-    at_once = [WorkTimeRow("s", "a", "", 0, 10.0)] * 30
+    at_once = [WorkTimeRow("s", "s", "a", "", 0, 10.0)] * 30
     ((pool,), _) = capacities(at_once, "swarm", tasks_per_hour=None)
     assert pool.why == "all tasks began at one moment, or took no time"

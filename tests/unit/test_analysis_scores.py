@@ -14,14 +14,14 @@ from reports.queries.measured import AgentMessagesRow, AgentWorkRow, KpiRow, Met
 
 
 def work(agent: str, *, role: str = "coder", ended: int = 10, completed: int = 9, failed: int = 2) -> AgentWorkRow:
-    return AgentWorkRow("s", agent, role, ended, completed, 20, failed, 4, 3.0, ("measured",))
+    return AgentWorkRow("s", "w", agent, role, ended, completed, 20, failed, 4, 3.0, ("measured",))
 
 
 def test_everything_measured_is_the_formula() -> None:
     facts = agent_facts(
         [work("a")],
-        [AgentMessagesRow("s", "a", 5, 4, 3)],
-        [ResponseRow("s", "a", 3, 2, 120_000.0)],
+        [AgentMessagesRow("s", "w", "a", 5, 4, 3)],
+        [ResponseRow("s", "w", "a", 3, 2, 120_000.0)],
         [],
     )
     (one,) = scores(facts, "agent")
@@ -37,19 +37,19 @@ def test_everything_measured_is_the_formula() -> None:
 
 
 def test_what_nobody_measured_gives_its_weight_to_the_rest_and_is_named() -> None:
-    facts = agent_facts([AgentWorkRow("s", "a", "", 4, 2, 0, 0, 0, None, ())], [], [], [])
+    facts = agent_facts([AgentWorkRow("s", "w", "a", "", 4, 2, 0, 0, 0, None, ())], [], [], [])
     (one,) = scores(facts, "agent")
     assert one.efficiency == 0.5, "completion alone, and no 0 for the others"
     assert one.efficiency_measured_ratio == pytest.approx(0.30)
     assert one.collaboration is None
     assert one.weights == {"completion": pytest.approx(1)}
     assert "quality" in one.not_measured
-    (nothing,) = scores(agent_facts([AgentWorkRow("s", "a", "", 0, 0, 0, 0, 0, None, ())], [], [], []), "agent")
+    (nothing,) = scores(agent_facts([AgentWorkRow("s", "w", "a", "", 0, 0, 0, 0, 0, None, ())], [], [], []), "agent")
     assert (nothing.efficiency, nothing.efficiency_measured_ratio) == (None, 0)
 
 
 def test_a_collaboration_known_in_part_weighs_in_part() -> None:
-    facts = agent_facts([work("a")], [AgentMessagesRow("s", "a", 20, 0, 0)], [], [])
+    facts = agent_facts([work("a")], [AgentMessagesRow("s", "w", "a", 20, 0, 0)], [], [])
     (one,) = scores(facts, "agent")
     assert one.collaboration == 1.0
     assert one.collaboration_measured_ratio == pytest.approx(0.4)
@@ -57,7 +57,7 @@ def test_a_collaboration_known_in_part_weighs_in_part() -> None:
 
 
 def test_no_message_is_0_where_others_sent_some_and_unknown_where_nobody_did() -> None:
-    talking = agent_facts([work("a"), work("b")], [AgentMessagesRow("s", "a", 3, 3, 3)], [], [])
+    talking = agent_facts([work("a"), work("b")], [AgentMessagesRow("s", "w", "a", 3, 3, 3)], [], [])
     by_name = {one.of: one for one in scores(talking, "agent")}
     assert by_name["b"].messages_term == 0
     silent = agent_facts([work("a"), work("b")], [], [], [])
@@ -67,9 +67,9 @@ def test_no_message_is_0_where_others_sent_some_and_unknown_where_nobody_did() -
 def test_a_role_and_a_swarm_add_up_their_agents() -> None:
     facts = agent_facts(
         [work("a"), work("b", completed=5), work("c", role="tester", ended=2, completed=2)],
-        [AgentMessagesRow("s", "a", 30, 0, 0), AgentMessagesRow("s", "b", 2, 0, 0)],
+        [AgentMessagesRow("s", "w", "a", 30, 0, 0), AgentMessagesRow("s", "w", "b", 2, 0, 0)],
         [],
-        [MetricMeanRow("s", "c", 5, 2.0, "s")],
+        [MetricMeanRow("s", "w", "c", 5, 2.0, "s")],
     )
     roles = {one.of: one for one in scores(facts, "role")}
     assert roles["coder"].completion == pytest.approx(14 / 20)
@@ -77,6 +77,16 @@ def test_a_role_and_a_swarm_add_up_their_agents() -> None:
     (swarm,) = scores(facts, "swarm")
     assert (swarm.completion_n, swarm.agents) == (22, 3)
     assert (swarm.response_s, swarm.response_n, swarm.response_from) == (2.0, 5, "metric response_time")
+
+
+def test_agents_of_one_name_in_two_swarms_are_two_agents() -> None:
+    rows = [
+        AgentWorkRow("model=x", swarm, "main", "", 4, done, 0, 0, 0, None, ()) for swarm, done in (("w", 4), ("v", 2))
+    ]
+    facts = agent_facts(rows, [AgentMessagesRow("model=x", "w", "main", 30, 0, 0)], [], [])
+    assert [(one.of, one.completion) for one in scores(facts, "agent")] == [("w/main", 1.0), ("v/main", 0.5)]
+    (whole,) = scores(facts, "swarm")
+    assert (whole.agents, whole.completion, whole.messages_n) == (2, 0.75, 1)
 
 
 values = st.one_of(st.none(), st.floats(0, 1))
@@ -97,7 +107,7 @@ def test_a_score_lies_within_its_terms_whatever_is_missing(terms: list[float | N
 def test_the_weights_are_those_of_the_product() -> None:
     assert sum(EFFICIENCY.values()) == pytest.approx(1)
     assert sum(COLLABORATION.values()) == pytest.approx(1)
-    assert AgentFacts("s", "a", "").messages is None
+    assert AgentFacts("s", "w", "a", "").messages is None
 
 
 def test_key_figures_are_shares_with_their_intervals_and_empty_where_nothing_counted() -> None:

@@ -21,7 +21,7 @@ def span(
     provenance: str = "measured",
     approval: int = 0,
 ) -> TimeSpanRow:
-    return TimeSpanRow("s", "r", agent, parent, kind, tool, start, stop, provenance, approval)
+    return TimeSpanRow("s", "s", "r", agent, parent, kind, tool, start, stop, provenance, approval)
 
 
 def parts(one: TimeSplit) -> tuple[int, ...]:

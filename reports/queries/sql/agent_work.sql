@@ -1,6 +1,7 @@
--- What each agent's work came to. A completion that its source only declares (tag declared_success) measures nothing.
+-- What each agent's work came to; an agent is one of its own swarm, whatever the side holds. A completion that its source only declares (tag declared_success) measures nothing.
 SELECT
     swarm_id,
+    a.own_swarm AS own_swarm,
     a.agent_id AS agent_id,
     max(a.role) AS role,
     countIf(a.kind = 'task' AND a.status IN ('completed', 'failed', 'cancelled') AND NOT declared) AS ended,
@@ -13,12 +14,12 @@ SELECT
     arraySort(groupUniqArray(toString(a.provenance))) AS provenances
 FROM
 (
-    SELECT swarm_id, t.agent_id, t.role, t.kind, t.status, t.quality_ratio, t.provenance,
+    SELECT swarm_id, t.own_swarm, t.agent_id, t.role, t.kind, t.status, t.quality_ratio, t.provenance,
         t.success IS NULL AND mapContains(t.tags, 'declared_success') AS declared
     FROM v_activities AS t
     WHERE swarm_id IN {swarms:Array(String)}
         AND t.started_at >= fromUnixTimestamp64Milli({from_ms:Int64})
         AND t.started_at < fromUnixTimestamp64Milli({to_ms:Int64})
 ) AS a
-GROUP BY swarm_id, agent_id
-ORDER BY swarm_id, agent_id
+GROUP BY swarm_id, own_swarm, agent_id
+ORDER BY swarm_id, own_swarm, agent_id

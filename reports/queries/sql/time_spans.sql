@@ -2,6 +2,7 @@
 -- waits for a person.
 SELECT
     swarm_id,
+    a.own_swarm AS own_swarm,
     a.run_id AS run_id,
     a.agent_id AS agent_id,
     a.parent_agent_id AS parent_agent_id,

@@ -1,6 +1,7 @@
 -- When tasks began, how long they took, and who did them. A task that stands for a sub-agent counts like any other.
 SELECT
     swarm_id,
+    a.own_swarm AS own_swarm,
     a.agent_id AS agent_id,
     a.role AS role,
     toUnixTimestamp64Milli(a.started_at) AS started_ms,
