@@ -100,7 +100,7 @@ def build_report(
         title=config.title or _title(config),
         config=config,
         summaries=summaries,
-        sentences=sentences(more.findings, summaries, more.trend, more.breakdown, costs),
+        sentences=(*sentences(more.findings, summaries, more.trend, more.breakdown, costs), *more.sentences),
         comparisons=more.findings,
         success=more.successes,
         charts=_charts(config, more.findings, more.trend, tasks, windows, scored, lines, costs) if with_charts else (),

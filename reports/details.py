@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from reports.analysis.facts import Sentence
 from reports.analysis.trend import TrendLine
 from reports.compare.engine import ComparisonInput, compare_swarms
 from reports.compare.finding import Finding, SuccessFinding
 from reports.config import ReportConfig
+from reports.depth import depth
 from reports.periods import split
 from reports.queries.port import AgentMetricRow, AlertRow, BreakdownRow, Query, Reader, RunRow
 from reports.trend import build_trend
@@ -29,6 +31,7 @@ class Details:
     breakdown: tuple[BreakdownRow, ...] = ()
     alerts: tuple[AlertRow, ...] = ()
     resources: tuple[AgentMetricRow, ...] = ()
+    sentences: tuple[Sentence, ...] = ()
     queries: dict[str, Query] = field(default_factory=dict)
 
 
@@ -48,6 +51,7 @@ def details(reader: Reader, config: ReportConfig, data: ComparisonInput) -> Deta
     runs = reader.runs(config.swarms, config.time)
     breakdown = reader.breakdown(config.swarms, config.time)
     alerts = reader.alerts(config.swarms, config.time)
+    more = depth(reader.analysis(config.swarms, config.time))
     return Details(
         findings,
         successes,
@@ -55,5 +59,6 @@ def details(reader: Reader, config: ReportConfig, data: ComparisonInput) -> Deta
         breakdown=tuple(breakdown.rows),
         alerts=tuple(alerts.rows),
         resources=tuple(data.agent_metrics),
-        queries={result.query.name: result.query for result in (runs, breakdown, alerts)},
+        sentences=more.sentences,
+        queries={result.query.name: result.query for result in (runs, breakdown, alerts)} | more.queries,
     )

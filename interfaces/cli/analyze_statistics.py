@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from reports.analysis.series_trend import SeriesTrend
     from reports.queries.analysis import AnalysisReader
     from reports.queries.side import Side
+    from reports.series import SeriesRequest
 
-BUCKETS_MAX = 200_000  # intervals of all series of one question: about 200 series of 1,000
 _LENGTH = re.compile(r"(\d{1,6})-?(s|m|h|d|w)(?:[a-z]*)\Z")
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
@@ -60,6 +60,7 @@ def scores(
     from reports.analysis.scores import RESPONSE_METRIC, agent_facts
     from reports.analysis.scores import scores as scored
     from reports.analysis.told import told_of_scores
+    from reports.series import SeriesRequest
 
     def answer(reader: AnalysisReader, _sides: Sequence[Side]) -> Answer:
         facts = agent_facts(
@@ -70,7 +71,7 @@ def scores(
         )
         found = scored(facts, by.value)
         figures = kpis(reader.kpis().rows)
-        quality = _series(reader, "quality", "*", None, StatOfInterval.MEAN, None, 0)
+        quality = _trends(reader, SeriesRequest("quality"))
         title = f"efficiency and collaboration by {by.value}, over what was measured"
         tables = [table("scores", title, found), table("kpis", "key figures", figures)]
         tables.append(table("quality_trend", "quality over time", quality, hidden=["forecast"]))
@@ -113,6 +114,7 @@ def trend(
     from reports.analysis.series_trend import OF_ACTIVITIES
     from reports.analysis.told import told_of_trends
     from reports.queries.side import EVERYTHING, Condition, known_key
+    from reports.series import SeriesRequest
 
     try:
         key = known_key(by) if by and by != "swarm" else EVERYTHING
@@ -127,7 +129,7 @@ def trend(
         fail(f"--by {by}: metric events have swarm, run, agent and tags only", code=EXIT_USAGE)
 
     def answer(reader: AnalysisReader, _sides: Sequence[Side]) -> Answer:
-        found = _series(reader, name, key, interval_ms, stat, limit, ahead_ms)
+        found = _trends(reader, SeriesRequest(name, key, stat.value, interval_ms, limit, ahead_ms))
         if not found:
             what = "activity" if name in OF_ACTIVITIES else "metric event"
             fail(f"--of {of}: no {what} of these sides has it in this time; murmur sql lists v_metrics' metrics")
@@ -196,37 +198,12 @@ def impact(
     ask(side, filter, time_range, from_, to, answer, format=format, sql=sql)
 
 
-def _series(
-    reader: AnalysisReader,
-    name: str,
-    key: str,
-    interval_ms: int | None,
-    stat: StatOfInterval,
-    limit: float | None,
-    ahead_ms: int,
-) -> Sequence[SeriesTrend]:
-    """The trends of one series or measure; an interval that fits where none is given."""
-    from reports.analysis.series_trend import OF_ACTIVITIES, interval_of, series_trends
+def _trends(reader: AnalysisReader, asked: SeriesRequest) -> Sequence[SeriesTrend]:
+    """A wrong interval ends the command with exit code 2."""
+    from reports.series import read_trends
 
-    of_tasks = name in OF_ACTIVITIES
-    (span,) = reader.span_of(name, of_tasks=of_tasks).rows
-    if span.first_ms is None or span.last_ms is None:
-        return ()
-    length = interval_ms or interval_of(span.first_ms, span.last_ms, span.points)
-    rows = reader.buckets(name, key, length, of_tasks=of_tasks, limit=BUCKETS_MAX + 1).rows
-    if len(rows) > BUCKETS_MAX:
-        fail(
-            f"more than {BUCKETS_MAX:,} intervals of all series: a longer --interval, or fewer series", code=EXIT_USAGE
-        )
     try:
-        return series_trends(
-            name,
-            rows,
-            length,
-            stat=stat.value,
-            limit=limit,
-            ahead_ms=ahead_ms,
-        )
+        return read_trends(reader, asked)
     except ValueError as error:
         fail(str(error), code=EXIT_USAGE)
 

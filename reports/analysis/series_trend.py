@@ -116,7 +116,11 @@ def series_trends(
     groups: dict[tuple[str, str], list[BucketRow]] = {}
     for row in rows:
         groups.setdefault((row.side, row.of), []).append(row)
-    found = [_trend(series, own, interval_ms, stat, limit, ahead_ms) for own in groups.values()]
+    return concluded_together([_trend(series, own, interval_ms, stat, limit, ahead_ms) for own in groups.values()])
+
+
+def concluded_together(found: Sequence[SeriesTrend]) -> tuple[SeriesTrend, ...]:
+    """With one correction over all of them; those with a trend first."""
     adjusted = holm([one.p_value for one in found])
     concluded = [_concluded(one, p) for one, p in zip(found, adjusted, strict=True)]
     return tuple(sorted(concluded, key=lambda one: (one.p_adjusted is None, one.p_adjusted or 0.0, one.side, one.of)))

@@ -13,9 +13,10 @@ from reports.analysis.capacity import Capacity
 from reports.analysis.facts import Sentence
 from reports.analysis.kpis import Kpi
 from reports.analysis.scores import Score
-from reports.analysis.series_trend import OF_ACTIVITIES, SeriesTrend
+from reports.analysis.series_trend import SeriesTrend
 from reports.analysis.time_split import TimeSplit
 from reports.numbers import difference, number, percent, quantity
+from reports.queries.analysis import series_query
 
 TOLD_MAX: Final = 10  # of one kind: the table holds the rest
 _TONES: Final = {"improving": "better", "worsening": "worse"}
@@ -26,14 +27,7 @@ def told_of_scores(scores: Sequence[Score], kpis: Sequence[Kpi]) -> list[Sentenc
     """The key figures that were measured, then how much of its formula each side's scores rest on."""
     lines = [_kpi(one) for one in kpis if one.value is not None]
     for side in dict.fromkeys(one.side for one in scores):
-        own = [one for one in scores if one.side == side]
-        least = min(one.efficiency_measured_ratio for one in own)
-        never = [name for name in own[0].not_measured if all(name in one.not_measured for one in own)]
-        text = f"{side}: no term of any efficiency was measured"
-        if any(one.efficiency_measured_ratio for one in own):
-            text = f"{side}: each efficiency rests on at least {percent(least)} of the formula's weight"
-        text += f"; nobody measured {', '.join(never)}." if never else "."
-        lines.append(Sentence(text, "efficiency", "neutral" if least else "unknown", "", "agent_work", len(own)))
+        lines.append(_scores(side, [one for one in scores if one.side == side]))
     return lines
 
 
@@ -63,6 +57,21 @@ def _kpi(one: Kpi) -> Sentence:
     return Sentence(text, one.name, "neutral", "", "kpis", one.n)
 
 
+def _scores(side: str, own: Sequence[Score]) -> Sentence:
+    """What the scores of one side rest on; where there is one score, that too."""
+    least = min(one.efficiency_measured_ratio for one in own)
+    never = [name for name in own[0].not_measured if all(name in one.not_measured for one in own)]
+    if not any(one.efficiency_measured_ratio for one in own):
+        text = f"{side}: no term of any efficiency was measured"
+    elif len(own) == 1:
+        text = f"{side}: efficiency {number(own[0].efficiency)} over {percent(least)} of the formula's weight"
+    else:
+        text = f"{side}: each efficiency rests on at least {percent(least)} of the formula's weight"
+    text += f"; nobody measured {', '.join(never)}." if never else "."
+    known = any(one.efficiency_measured_ratio for one in own)
+    return Sentence(text, "efficiency", "neutral" if known else "unknown", "", "agent_work", len(own))
+
+
 def _time(one: TimeSplit) -> Sentence:
     who = " ".join(
         filter(
@@ -83,7 +92,7 @@ def _time(one: TimeSplit) -> Sentence:
 def _trend(one: SeriesTrend) -> Sentence:
     who = " ".join(filter(None, (one.side, one.of)))
     lead, n = f"{who}: {one.stat} of {one.series}", one.intervals
-    query = "task_series" if one.series in OF_ACTIVITIES else "series"
+    query = series_query(one.series)
     if one.slope_per_hour is None:
         return Sentence(f"{lead}: {one.verdict}, {one.why}.", one.series, "unknown", "", query, n)
     if one.slope_low is None or one.slope_high is None:
@@ -109,7 +118,7 @@ def _limit(one: SeriesTrend) -> Sentence:
             f"[{quantity(one.limit_earliest_ms, 'ms')}, {latest}] if it goes on like this."
         )
         tone = _TONES.get(one.verdict, "neutral")
-    return Sentence(text, one.series, tone, "", "", one.intervals)
+    return Sentence(text, one.series, tone, "", series_query(one.series), one.intervals)
 
 
 def _capacity(one: Capacity) -> Sentence:

@@ -172,9 +172,9 @@ class AnalysisReader:
         """Counts behind the key figures of each side."""
         return self._ask("kpis", KpiRow)
 
-    def time_spans(self) -> Result[TimeSpanRow]:
-        """At most ACTIVITIES_MAX + 1 activities with both ends, for the split of time."""
-        return self._ask("time_spans", TimeSpanRow, **OF_SWARM, limit=ACTIVITIES_MAX + 1)
+    def time_spans(self, limit: int = ACTIVITIES_MAX + 1) -> Result[TimeSpanRow]:
+        """At most `limit` activities with both ends, for the split of time."""
+        return self._ask("time_spans", TimeSpanRow, **OF_SWARM, limit=limit)
 
     def call_times(self) -> Result[CallTimesRow]:
         """Percentiles of the durations of each model and tool."""
@@ -182,24 +182,37 @@ class AnalysisReader:
 
     def span_of(self, series: str, *, of_tasks: bool) -> Result[SpanOfRow]:
         """When a series or a measure of tasks began and ended."""
-        return self._ask("task_series_span" if of_tasks else "series_span", SpanOfRow, series=series)
+        name = "task_series_span" if of_tasks else "series_span"
+        return self._ask(name, SpanOfRow, shown_as=f"span_{series}", series=series)
 
     def buckets(self, series: str, by: str, interval_ms: int, *, of_tasks: bool, limit: int) -> Result[BucketRow]:
         """A series (of metric events) or a measure of tasks in intervals; `by` is a column or tag."""
+        asked = {"series": series, "interval_ms": interval_ms, "limit": limit}
         name = "task_series" if of_tasks else "series"
-        return self._ask(
-            name, BucketRow, key=by, key_as="value_of", series=series, interval_ms=interval_ms, limit=limit
-        )
+        return self._ask(name, BucketRow, shown_as=series_query(series), key=by, key_as="value_of", **asked)
 
     def work_times(self) -> Result[WorkTimeRow]:
         """At most ACTIVITIES_MAX + 1 tasks that have begun, in order of their start."""
         return self._ask("work_times", WorkTimeRow, **OF_SWARM, limit=ACTIVITIES_MAX + 1)
 
     def _ask(
-        self, name: str, make: Callable[..., T], *, key: str = "", key_as: str = "value", **parameters: Any
+        self,
+        name: str,
+        make: Callable[..., T],
+        *,
+        shown_as: str = "",
+        key: str = "",
+        key_as: str = "value",
+        **parameters: Any,
     ) -> Result[T]:
         names = [side.name for side in self._sides]
         sql, bound = with_sides(sqltext.load(name), self._sides, key=key, key_as=key_as)
-        result = self._reader.ask(name, sql, make, self._time, {**bound, "swarms": names, **parameters})
-        self._asked[name] = result.query
+        asked = {**bound, "swarms": names, **parameters}
+        result = self._reader.ask(shown_as or name, sql, make, self._time, asked)
+        self._asked[result.query.name] = result.query
         return result
+
+
+def series_query(series: str) -> str:
+    """The name of the query that gives a series."""
+    return f"series_{series}"

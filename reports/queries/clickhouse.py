@@ -7,7 +7,7 @@ Never: opens the connection, reads a table behind the views, puts a user's strin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from reports.queries import sqltext
 from reports.queries.port import (
@@ -30,6 +30,9 @@ from reports.queries.port import (
     TimeRange,
     WindowRow,
 )
+
+if TYPE_CHECKING:
+    from reports.queries.analysis import AnalysisReader
 
 # DateTime64(3) reaches from 1900 to 2299; unbounded ends become bounds beyond every valid event time.
 FROM_MS_MIN: Final = 0
@@ -106,6 +109,13 @@ class ClickHouseReader:
 
     def alerts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AlertRow]:
         return self._ask("alerts", AlertRow, swarms=swarm_ids, **_bounds(time))
+
+    def analysis(self, swarm_ids: Sequence[str], time: TimeRange) -> AnalysisReader | None:
+        from reports.queries.analysis import AnalysisReader
+        from reports.queries.side import Condition, Side
+
+        sides = [Side(swarm, (Condition("swarm_id", (swarm,)),)) for swarm in swarm_ids]
+        return AnalysisReader(self._client, sides, time)
 
     def _ask(self, name: str, make: Callable[..., T], **parameters: Any) -> Result[T]:
         return self._run(name, sqltext.load(name), make, parameters)

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from reports.queries.analysis import AnalysisReader
 
 RowT = TypeVar("RowT", covariant=True)
 
@@ -322,4 +325,8 @@ class Reader(Protocol):
 
     def alerts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AlertRow]:
         """Alerts that were open within the time range."""
+        ...
+
+    def analysis(self, swarm_ids: Sequence[str], time: TimeRange) -> AnalysisReader | None:
+        """The questions of an analysis about the same swarms; None where only recorded rows can be asked."""
         ...

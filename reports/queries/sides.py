@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from reports.queries import sqltext
 from reports.queries.clickhouse import ClickHouseReader
@@ -35,6 +35,9 @@ from reports.queries.port import (
     WindowRow,
 )
 from reports.queries.side import Condition, Side, condition_sql, key_sql
+
+if TYPE_CHECKING:
+    from reports.queries.analysis import AnalysisReader
 
 RowT = TypeVar("RowT", SwarmRow, AlertRow, AnomalyRow, AnomalyCountRow, WindowRow)
 T = TypeVar("T")
@@ -102,6 +105,11 @@ class SideReader:
 
     def alerts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AlertRow]:
         return self._renamed(self._plain.alerts(self._whole(swarm_ids), time), swarm_ids)
+
+    def analysis(self, swarm_ids: Sequence[str], time: TimeRange) -> AnalysisReader | None:
+        from reports.queries.analysis import AnalysisReader
+
+        return AnalysisReader(self._client, [self._sides[name] for name in swarm_ids], time)
 
     def strata(self, key: str, time: TimeRange, *, limit: int) -> Result[tuple[str, int]]:
         """The values of `key` among the sides' tasks with their numbers of tasks, the most frequent first."""

@@ -214,6 +214,9 @@ class RecordedReader:
         ]
         return self._result("breakdown", [row for row in rows if row.swarm_id in swarm_ids])
 
+    def analysis(self, swarm_ids: Sequence[str], time: TimeRange) -> None:
+        """Nothing beyond these rows was recorded."""
+
     def alerts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AlertRow]:
         reason = "mean of error_rate over 5m is 0.25 (above 0.1)"
         rows = [AlertRow("hasty", "error-rate", "critical", "firing", T0_MS, T0_MS + 60_000, reason, "3f9c" * 8)]

@@ -178,6 +178,21 @@ def test_the_sql_of_every_table_runs_as_it_stands(environment: dict[str, str], q
         assert len(json.loads(done.stdout)) == query["rows"], query["name"]
 
 
+def test_a_technical_report_says_it_too_and_leads_to_the_sql(environment: dict[str, str], tmp_path: Path) -> None:
+    flags = ("--swarm", "s", "--kind", "technical", "--format", "json", "--out", str(tmp_path))
+    done = murmur(environment, "report", "generate", *flags)
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("*.json")
+    report = json.loads(path.read_text())
+    said = {one["text"]: one["query"] for one in report["sentences"]}
+    (completion,) = [text for text in said if text.startswith("s: task completion 90.0 %")]
+    (quality,) = [text for text in said if "mean of quality: improving" in text]
+    assert (said[completion], said[quality]) == ("kpis", "series_quality")
+    assert any("in the model API" in text for text in said)
+    for name in {"kpis", "series_quality", "time_spans", "agent_work"}:
+        assert "SELECT" in report["queries"][name]["sql"]
+
+
 def test_sql_stands_below_the_tables_where_it_is_asked_for(environment: dict[str, str]) -> None:
     shown = murmur(environment, "analyze", "bottlenecks", "s", "--sql").stdout
     assert "-- durations: " in shown

@@ -129,4 +129,7 @@ def test_the_sentences_say_what_the_scores_rest_on() -> None:
         for one in told_of_scores(scores(facts, "agent"), kpis([KpiRow("s", 20, 18, 0, None, None, 0, 0, 0, 0)]))
     ]
     assert texts[0] == "s: task completion 90.0 % [69.9 %, 97.2 %], 20 tasks that ended."
-    assert "at least 70.0 % of the formula's weight; nobody measured responsive, messages" in texts[-1]
+    assert texts[-1].startswith("s: efficiency 0.846 over 70.0 % of the formula's weight; nobody measured responsive, ")
+    two = agent_facts([work("a"), work("b")], [], [], [])
+    (text,) = [one.text for one in told_of_scores(scores(two, "agent"), [])]
+    assert text.startswith("s: each efficiency rests on at least 70.0 %")
