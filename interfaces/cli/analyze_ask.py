@@ -37,7 +37,7 @@ class Table:
     name: str
     title: str
     rows: Sequence[Mapping[str, object]]
-    hidden: frozenset[str] = frozenset()  # columns that are too long for a table
+    hidden: frozenset[str] = frozenset()  # columns that a screen has no room for
     for_screen: bool = False
 
 
@@ -123,10 +123,10 @@ def _show(answer: Answer, queries: Sequence[Query], format: Format, *, sql: bool
 
 
 def _show_table(one: Table, format: Format) -> None:
-    rows = [{name: cell for name, cell in row.items() if name not in one.hidden} for row in one.rows]
     if format is not Format.TABLE:
-        emit(rows, format=format, title=one.title)
+        emit(one.rows, format=format, title=one.title)
         return
+    rows = [{name: cell for name, cell in row.items() if name not in one.hidden} for row in one.rows]
     emit(rows[:ROWS_SHOWN_MAX], title=one.title)
     if len(rows) > ROWS_SHOWN_MAX:
         typer.echo(f"{len(rows) - ROWS_SHOWN_MAX:,} more: --format json or csv shows all")

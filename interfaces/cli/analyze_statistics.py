@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     from reports.queries.side import Side
     from reports.series import SeriesRequest
 
+# Too many for a screen; the other formats have them. Terms have a table of their own.
+TERM_COLUMNS = (
+    *("not_measured", "completion", "completion_low", "completion_high", "completion_n", "quality", "quality_n"),
+    *("error", "error_low", "error_high", "error_n", "messages_per_agent", "messages_term", "messages_n"),
+    *("message_success", "message_success_n", "response_n", "weights"),
+)
+TREND_COLUMNS = (
+    *("series", "stat", "from_ms", "last_ms", "p_value", "autocorrelation", "independent", "shape_tied"),
+    *("growth_per_hour", "season_ms", "error_linear", "error_exponential", "limit", "limit_in_ms"),
+    *("limit_earliest_ms", "limit_latest_ms", "forecast", "forecast_why", "why"),
+)
 _LENGTH = re.compile(r"(\d{1,6})-?(s|m|h|d|w)(?:[a-z]*)\Z")
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
@@ -57,7 +68,7 @@ def scores(
 ) -> None:
     """Efficiency and collaboration over what was measured, how much that is, and the key figures of each side."""
     from reports.analysis.kpis import kpis
-    from reports.analysis.scores import RESPONSE_METRIC, agent_facts
+    from reports.analysis.scores import RESPONSE_METRIC, agent_facts, terms_of
     from reports.analysis.scores import scores as scored
     from reports.analysis.told import told_of_scores
     from reports.series import SeriesRequest
@@ -73,8 +84,12 @@ def scores(
         figures = kpis(reader.kpis().rows)
         quality = _trends(reader, SeriesRequest("quality"))
         title = f"efficiency and collaboration by {by.value}, over what was measured"
-        tables = [table("scores", title, found), table("kpis", "key figures", figures)]
-        tables.append(table("quality_trend", "quality over time", quality, hidden=["forecast"]))
+        tables = [
+            table("scores", title, found, hidden=TERM_COLUMNS),
+            table("terms", "their terms, and the weight of each", terms_of(found)),
+            table("kpis", "key figures", figures),
+            table("quality_trend", "quality over time", quality, hidden=TREND_COLUMNS),
+        ]
         return Answer(tables, told_of_scores(found, figures))
 
     ask(side, filter, time_range, from_, to, answer, format=format, sql=sql)
@@ -133,7 +148,7 @@ def trend(
         if not found:
             what = "activity" if name in OF_ACTIVITIES else "metric event"
             fail(f"--of {of}: no {what} of these sides has it in this time; murmur sql lists v_metrics' metrics")
-        shown = table("trends", f"{stat.value} of {name} over time", found, hidden=["forecast"])
+        shown = table("trends", f"{stat.value} of {name} over time", found, hidden=TREND_COLUMNS)
         points = [
             {"side": one.side, "of": one.of, **dataclasses.asdict(point)} for one in found for point in one.forecast
         ]

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from reports.queries.side import Side
 
 
+# Too many for a screen; the other formats have them, and the sentences the ratios.
+RATIO_COLUMNS = ("swarm_id", "model_ratio", "tool_ratio", "waiting_ratio", "idle_ratio")
+SPREAD_COLUMNS = (
+    *("measured", "observed_ms", "service_low_ms", "service_high_ms", "arrival_cv2", "service_cv2"),
+    *("slots_per_agent", "wait_then_ms", "why"),
+)
+
+
 class LatencyBy(StrEnum):
     """Whose time is split."""
 
@@ -96,7 +104,7 @@ def latency(
         _check_few(len(rows))
         splits = time_splits(rows, by.value)
         title = f"where the time of each {by.value} went, the longest first"
-        tables = [table("time", title, splits)]
+        tables = [table("time", title, splits, hidden=RATIO_COLUMNS)]
         tables.append(table("calls", "durations of models and tools", reader.call_times().rows))
         return Answer(tables, told_of_time(splits))
 
@@ -133,7 +141,7 @@ def capacity(
             utilisation_max=utilisation_max,
         )
         tables = [
-            table("capacity", "pools of agents; waits are estimates", pools),
+            table("capacity", "pools of agents; waits are estimates", pools, hidden=SPREAD_COLUMNS),
             table("agents", "agents, the busiest first", loads),
         ]
         return Answer(tables, told_of_capacity(pools))

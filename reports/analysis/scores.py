@@ -88,6 +88,19 @@ class Score:
     weights: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One term of one score. formula_weight: in the efficiency; weight: there, after re-weighting; 0: not measured."""
+
+    side: str
+    of: str
+    term: str
+    value: float | None  # 0..1
+    n: int
+    formula_weight: float
+    weight: float
+
+
 def agent_facts(
     work: Sequence[AgentWorkRow],
     messages: Sequence[AgentMessagesRow],
@@ -149,6 +162,24 @@ def scores(facts: Sequence[AgentFacts], by: By) -> tuple[Score, ...]:
     return tuple(sorted(found, key=lambda s: (s.side, s.efficiency is None, -(s.efficiency or 0.0), s.of)))
 
 
+def terms_of(scores: Sequence[Score]) -> tuple[Term, ...]:
+    """Every single term of each score, in the order of the formulas."""
+    found: list[Term] = []
+    for one in scores:
+        values: dict[str, tuple[float | None, int]] = {
+            "completion": (one.completion, one.completion_n),
+            "quality": (one.quality, one.quality_n),
+            "no_error": (1 - one.error if one.error is not None else None, one.error_n),
+            "responsive": (1 / (1 + one.response_s) if one.response_s is not None else None, one.response_n),
+            "messages": (one.messages_term, one.messages_n),
+            "prompt": (_prompt(one.response_s), one.response_n),
+            "message_success": (one.message_success, one.message_success_n),
+        }
+        for name, weight in _single_weights().items():
+            found.append(Term(one.side, one.of, name, *values[name], weight, one.weights.get(name, 0.0)))
+    return tuple(found)
+
+
 def weighted(terms: Iterable[tuple[float, float | None]]) -> tuple[float | None, float]:
     """(mean over the known values by their weights, the known share of all weight)."""
     pairs = list(terms)
@@ -171,7 +202,7 @@ def _score(side: str, of: str, own: Sequence[AgentFacts]) -> Score:
         "no_error": 1 - failed / judged if judged else None,
         "responsive": 1 / (1 + response_s) if response_s is not None else None,
         "messages": sum(min(n / MESSAGES_FULL, 1.0) for n in counted) / len(counted) if counted else None,
-        "prompt": max(0.0, 1 - response_s / RESPONSE_S_MAX) if response_s is not None else None,
+        "prompt": _prompt(response_s),
         "message_success": sum(one.messages_succeeded for one in own) / told if told else None,
     }
     collaboration, shared = weighted((weight, single[name]) for name, weight in COLLABORATION.items())
@@ -207,6 +238,10 @@ def _score(side: str, of: str, own: Sequence[AgentFacts]) -> Score:
         response_from=response_from,
         weights={name: weight / measured for name, weight in weights.items() if single[name] is not None},
     )
+
+
+def _prompt(response_s: float | None) -> float | None:
+    return max(0.0, 1 - response_s / RESPONSE_S_MAX) if response_s is not None else None
 
 
 def _single_weights() -> dict[str, float]:

@@ -40,6 +40,8 @@ def _activities() -> list[dict[str, Any]]:
         activity(100, "message", 0, 1_000, agent_id="a0", to_agent_id="a1"),
         activity(101, "message", 5_000, 1_000, agent_id="x", from_agent_id="a0", to_agent_id="a1", status="failed"),
         activity(102, "message", 11_000, 1_000, agent_id="a1", to_agent_id="a0"),
+        activity(103, "message", 50_000, 1_000, agent_id="a1", to_agent_id="a0"),
+        activity(104, "message", 3_000, 1_000, agent_id="a1", to_agent_id="a0", run_id="another"),
     ]
     phases = [
         activity(110, "phase", 0, 10, phase="plan"),
@@ -94,11 +96,14 @@ def test_scores_count_what_ended_and_leave_out_what_was_only_declared(environmen
     assert (a0["completion_n"], a1["completion_n"]) == (15, 15)
     assert a0["completion"] == pytest.approx(13 / 15)
     assert a1["completion"] == pytest.approx(14 / 15)
-    # a1 was told twice (arrived at 1 s and 6 s) and answered at 11 s: 10 s and 5 s; its own message has no answer.
+    # a1 was told twice (arrived at 1 s and 6 s) and first answered at 11 s in that run: 10 s and 5 s.
     assert (a1["response_s"], a1["response_n"], a1["response_from"]) == (7.5, 2, "answers to messages")
     assert (a0["response_s"], a0["response_from"]) == (99.0, "metric response_time")
-    assert a1["message_success"] == pytest.approx(2 / 3)
-    assert a1["messages_per_agent"] == 3
+    assert a1["message_success"] == pytest.approx(4 / 5)
+    assert a1["messages_per_agent"] == 5
+    terms = {(one["of"], one["term"]): one for one in answer["terms"]}
+    assert terms["a1", "messages"]["value"] == 0.5
+    assert sum(one["weight"] for one in answer["terms"] if one["of"] == "a1") == pytest.approx(1)
     figures = {one["name"]: one for one in answer["kpis"]}
     assert figures["task completion"]["value"] == pytest.approx(27 / 30)
     assert (figures["phase success"]["value"], figures["phase success"]["n"]) == (0.5, 2)
@@ -107,6 +112,14 @@ def test_scores_count_what_ended_and_leave_out_what_was_only_declared(environmen
     assert quality["verdict"] == "improving"
     assert quality["slope_per_hour"] == pytest.approx(0.6, rel=0.05)
     assert any("task completion 90.0 %" in one["text"] for one in answer["sentences"])
+
+
+def test_a_screen_shows_terms_in_lines_and_the_other_formats_every_column(environment: dict[str, str]) -> None:
+    shown = murmur(environment, "analyze", "scores", "s").stdout
+    assert "their terms, and the weight of each" in shown
+    assert "completion_low" not in shown
+    assert "completion_low" in murmur(environment, "analyze", "scores", "s", "--format", "csv").stdout
+    assert "completion_low" in murmur(environment, "analyze", "scores", "s", "--format", "markdown").stdout
 
 
 def test_time_is_split_once_and_percentiles_are_the_calls(environment: dict[str, str]) -> None:

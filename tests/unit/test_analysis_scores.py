@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.analysis.kpis import kpis
-from reports.analysis.scores import COLLABORATION, EFFICIENCY, AgentFacts, agent_facts, scores, weighted
+from reports.analysis.scores import COLLABORATION, EFFICIENCY, AgentFacts, agent_facts, scores, terms_of, weighted
 from reports.analysis.told import told_of_scores
 from reports.compare.success import wilson
 from reports.queries.measured import AgentMessagesRow, AgentWorkRow, KpiRow, MetricMeanRow, ResponseRow
@@ -46,6 +46,17 @@ def test_what_nobody_measured_gives_its_weight_to_the_rest_and_is_named() -> Non
     assert "quality" in one.not_measured
     (nothing,) = scores(agent_facts([AgentWorkRow("s", "w", "a", "", 0, 0, 0, 0, 0, None, ())], [], [], []), "agent")
     assert (nothing.efficiency, nothing.efficiency_measured_ratio) == (None, 0)
+
+
+def test_the_terms_add_up_to_the_score() -> None:
+    facts = agent_facts([work("a"), work("b", completed=2)], [AgentMessagesRow("s", "w", "a", 4, 2, 1)], [], [])
+    found = scores(facts, "agent")
+    for one in found:
+        own = [term for term in terms_of(found) if term.of == one.of]
+        assert sum(term.weight for term in own) == pytest.approx(1)
+        assert sum(term.weight * (term.value or 0) for term in own) == pytest.approx(one.efficiency)
+        assert sum(term.formula_weight for term in own) == pytest.approx(1)
+        assert {term.term for term in own if term.weight == 0} == set(one.not_measured)
 
 
 def test_a_collaboration_known_in_part_weighs_in_part() -> None:
