@@ -126,8 +126,12 @@ def _show_table(one: Table, format: Format) -> None:
     if format is not Format.TABLE:
         emit(one.rows, format=format, title=one.title)
         return
-    rows = [{name: cell for name, cell in row.items() if name not in one.hidden} for row in one.rows]
-    emit(rows[:ROWS_SHOWN_MAX], title=one.title)
+    # A screen has little room: a side that all rows share goes into the title, a column of empty texts goes away.
+    sides = {row["side"] for row in one.rows if "side" in row}
+    empty = {name for name in (one.rows[0] if one.rows else ()) if all(row[name] == "" for row in one.rows)}
+    without = one.hidden | empty | ({"side"} if len(sides) == 1 else set())
+    rows = [{name: cell for name, cell in row.items() if name not in without} for row in one.rows]
+    emit(rows[:ROWS_SHOWN_MAX], title=f"{sides.pop()}: {one.title}" if len(sides) == 1 else one.title)
     if len(rows) > ROWS_SHOWN_MAX:
         typer.echo(f"{len(rows) - ROWS_SHOWN_MAX:,} more: --format json or csv shows all")
 

@@ -30,7 +30,19 @@ TERM_COLUMNS = (
     *("message_success", "message_success_n", "response_n", "weights"),
 )
 TREND_COLUMNS = (
-    *("series", "stat", "from_ms", "last_ms", "p_value", "autocorrelation", "independent", "shape_tied"),
+    *(
+        "series",
+        "stat",
+        "events",
+        "restarts",
+        "interval_ms",
+        "from_ms",
+        "last_ms",
+        "p_value",
+        "autocorrelation",
+        "independent",
+        "shape_tied",
+    ),
     *("growth_per_hour", "season_ms", "error_linear", "error_exponential", "limit", "limit_in_ms"),
     *("limit_earliest_ms", "limit_latest_ms", "forecast", "forecast_why", "why"),
 )

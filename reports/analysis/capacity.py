@@ -221,8 +221,9 @@ def _resampled(service: FloatArray, between: FloatArray, load: float | None) -> 
 def _verdict(agents: int, needed: int, low: int, high: int, utilisation: float) -> tuple[str, str]:
     if utilisation >= SATURATED:
         return "not enough data", "agents are always busy: starts say what was done, not how much there was to do"
+    why = f"{needed} [{low}, {high}] needed, {agents} there"
     if agents >= high:
-        return "enough", f"{agents} agents; {needed} [{low}, {high}] are needed"
+        return "enough", why
     if agents < low:
-        return "too few", f"{agents} agents; {needed} [{low}, {high}] are needed"
-    return "not enough data", f"{agents} agents lie within what may be needed: {needed} [{low}, {high}]"
+        return "too few", why
+    return "not enough data", f"{why}: the interval holds it"

@@ -162,6 +162,7 @@ def _trend(
         )
     part = parts_of(y) if stat != "sum" and _is_level(series) else np.zeros(len(x), dtype=np.int64)
     if part[-1]:
+        base = replace(base, forecast_why="a forecast would have to know the next restart" if ahead_ms else "")
         return _with_restarts(base, x, y, part, limit)
     seasons = [one // interval_ms for one in (DAY_MS, WEEK_MS) if one % interval_ms == 0]
     fit = fit_series(x, y, seasons)
@@ -190,7 +191,6 @@ def _with_restarts(one: SeriesTrend, x: FloatArray, y: FloatArray, part: Ints, l
     """The slope within the lives between restarts, and from the newest life's level on until the limit."""
     slope = slope_of(x, y, part)
     one = _with_slope(replace(one, restarts=int(part[-1]), shape="linear"), slope, HOUR_MS / one.interval_ms)
-    one = replace(one, forecast_why="a forecast would have to know the next restart")
     if limit is None:
         return one
     fit = Fit("linear", 0, slope, None, None, np.zeros(0))

@@ -43,6 +43,10 @@ def told_of_trends(trends: Sequence[SeriesTrend]) -> list[Sentence]:
         lines.append(_trend(one))
         if one.limit is not None and one.slope_per_hour is not None:
             lines.append(_limit(one))
+        if one.forecast_why:
+            who = " ".join(filter(None, (one.side, one.of)))
+            text = f"{who}: no forecast of {one.series}: {one.forecast_why}."
+            lines.append(Sentence(text, one.series, "unknown", "", series_query(one.series), one.intervals))
     return lines
 
 
@@ -127,8 +131,8 @@ def _capacity(one: Capacity) -> Sentence:
         return Sentence(f"{who}: {one.verdict}, {one.why}.", "capacity", "unknown", "", "work_times", one.tasks)
     wait = quantity(one.wait_ms, "ms") if one.wait_ms is not None else "without end"
     text = (
-        f"{who}: for {number(one.load_per_hour)} tasks an hour: {one.verdict}: {one.why}; with the {one.agents} there "
-        f"are, work would wait {wait} on average, if like agents share one queue and the load stays as it is."
+        f"{who}: agents for {number(one.load_per_hour)} tasks an hour: {one.verdict}, {one.why}; work would wait "
+        f"{wait} on average, if like agents share one queue and the load stays as it is."
     )
     tone = {"too few": "worse", "enough": "better"}.get(one.verdict, "unknown")
     return Sentence(text, "capacity", tone, "", "work_times", one.tasks)
