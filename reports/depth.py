@@ -6,7 +6,7 @@ of more activities than a report may wait for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reports.analysis.facts import Sentence
@@ -26,7 +26,7 @@ NO_TREND: Final = frozenset({"not enough data", "no trend shown"})
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """`queries` by name: those that the sentences rest on."""
+    """`queries` by name: those that the sentences rest on, and to whose SQL their anchors lead."""
 
     sentences: tuple[Sentence, ...] = ()
     queries: dict[str, Query] = field(default_factory=dict)
@@ -45,7 +45,7 @@ def depth(reader: AnalysisReader | None) -> Depth:
     said = told_of_scores(scores(facts, "swarm"), kpis(reader.kpis().rows))
     said += told_of_time(_longest(reader))
     said += told_of_trends(_moving(reader))
-    known = tuple(sentence for sentence in said if sentence.tone != "unknown")
+    known = tuple(replace(one, anchor=f"q-{one.query}") for one in said if one.tone != "unknown")
     return Depth(known, {query.name: query for query in reader.queries})
 
 

@@ -6,7 +6,8 @@ fewer than POINTS_MIN points.
 Neighbouring values of a series are alike, so n of them say less than n independent ones. How much less comes from the
 residuals: the lag-1 correlation, corrected for its bias in short series, gives the factor (1 + phi) / (1 - phi) by
 which the variance of Kendall's S grows (Hamed and Rao 1998; Yue and Wang 2004). Sen's interval (1968) uses the same
-variance, so that interval and test agree.
+variance, so that interval and test agree; both take Student's t for the independent points that are left, since the
+correlation is itself an estimate.
 """
 
 from __future__ import annotations

@@ -206,7 +206,7 @@ def test_the_sql_runs_in_murmur_sql(environment: dict[str, str]) -> None:
 
 
 def test_a_technical_report_says_it_too_and_leads_to_the_sql(environment: dict[str, str], tmp_path: Path) -> None:
-    flags = ("--swarm", "s", "--kind", "technical", "--format", "json", "--out", str(tmp_path))
+    flags = ("--swarm", "s", "--kind", "technical", "--format", "json,html", "--out", str(tmp_path))
     done = murmur(environment, "report", "generate", *flags)
     assert done.returncode == 0, done.stderr
     (path,) = tmp_path.glob("*.json")
@@ -218,6 +218,9 @@ def test_a_technical_report_says_it_too_and_leads_to_the_sql(environment: dict[s
     assert any("in the model API" in text for text in said)
     for name in {"kpis", "series_quality", "time_spans", "agent_work"}:
         assert "SELECT" in report["queries"][name]["sql"]
+    (page,) = (path.read_text() for path in tmp_path.glob("*.html"))
+    assert 'href="#q-series_quality"' in page
+    assert 'id="q-series_quality"' in page
 
 
 def test_sql_stands_below_the_tables_where_it_is_asked_for(environment: dict[str, str]) -> None:
