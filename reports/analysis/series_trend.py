@@ -141,7 +141,7 @@ def _trend(
     series: str, rows: Sequence[BucketRow], interval_ms: int, stat: Stat, limit: float | None, ahead_ms: int
 ) -> SeriesTrend:
     x, y = points_of(rows, interval_ms, stat)
-    unit = "1" if stat == "count" else rows[0].unit
+    unit = "events" if stat == "count" else rows[0].unit
     counted = stat in ("sum", "count")
     start = rows[0].at_ms + (interval_ms if counted else 0)
     base = SeriesTrend(
