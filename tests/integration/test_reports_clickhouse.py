@@ -200,7 +200,7 @@ def test_queries_read_views_only() -> None:
         words = path.read_text("utf-8").split()
         sources = [words[i + 1] for i, w in enumerate(words) if w in {"FROM", "JOIN"}]
         assert sources
-        assert all(s.startswith(("v_", "(", "tasks", "calls", "runs")) for s in sources), path.name
+        assert all(s.startswith(("v_", "(", "tasks", "calls", "runs", "talk")) for s in sources), path.name
 
 
 def test_awkward_names_come_through_every_query_and_cannot_break_out(store: Settings) -> None:
