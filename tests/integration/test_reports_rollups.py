@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from reports.charts.swarms import WINDOWS_MAX, window_size
+from reports.charts.line import WINDOWS_MAX, window_size
 from reports.queries.clickhouse import ClickHouseReader
 from reports.queries.port import TimeRange
 from sinks.clickhouse.client import INSERT_SETTINGS, connect
