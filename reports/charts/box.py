@@ -1,6 +1,6 @@
 """Quartiles, whiskers and what lies beyond, one box a side.
 
-In: a `Distribution`. Out: `Chart`, or None without enough values. Never: a value beyond the whiskers left out in silence.
+In: a `Distribution`. Out: `Chart`, or None without enough values. Never: a value beyond the whiskers left out silently.
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ def ecdf(data: Distribution, *, name: str = "ecdf", title: str = "") -> Chart | 
                 stroke_width=2,
                 stroke_dasharray=theme.dash(i),
                 data_s=side,
+                data_k="step",
             )
         )
     axes = plot.y_axis(y, frame, f"share of {data.of}s with at most this (%)") + plot.x_axis(

@@ -17,6 +17,7 @@ from reports.render.view import Chart, table_of
 
 ROWS_MAX: Final = 40  # more do not fit a page; the tables have all
 ROW_PX: Final = 28
+LABELS_SHARE: Final = 0.36  # of the width; longer names are folded
 TICKS_MAX: Final = 6  # labels that fit the width of the plot
 _SHOWN: Final = {"better": "better", "worse": "worse", "higher": "differs", "lower": "differs"}
 _FLAT: Final = "no difference shown"
@@ -39,12 +40,12 @@ def forest(findings: Sequence[Finding]) -> Chart | None:
     words = [_SHOWN.get(f.verdict, _FLAT) for f in drawn]
     keys = [plot.Key(word, ink, shape=shape) for word, (ink, shape) in _LOOK.items() if word in words]
     legend, top = plot.legend(keys, title="A is")
-    left = plot.room_for(labels)
+    left = min(plot.room_for(labels), theme.WIDTH_PX * LABELS_SHARE)
     frame = plot.Frame(left, top + 4, theme.WIDTH_PX - left - theme.EDGE_PX - 10, ROW_PX * len(drawn))
     low, high = min(f.ratio_low or 1 for f in drawn), max(f.ratio_high or 1 for f in drawn)
     x = Scale("log", min(low, 0.8) * 0.95, max(high, 1.25) * 1.05, frame.left, frame.right, "A / B")
     centres = [frame.top + ROW_PX * (i + 0.5) for i in range(len(drawn))]
-    axes = plot.row_labels(labels, frame, centres) + _axis(x, frame)
+    axes = plot.row_labels(labels, frame, centres, fold=True) + _axis(x, frame)
     marks = [_row(f, word, x, y) for f, word, y in zip(drawn, words, centres, strict=True)]
     one: svg.Attributes = {"stroke": theme.RULE, "stroke_width": 1.5, "stroke_dasharray": "4 3"}
     rule = svg.tag("line", x1=x.px(1), x2=x.px(1), y1=frame.top, y2=frame.bottom, **one)

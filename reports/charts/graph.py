@@ -24,7 +24,7 @@ SWARMS_MAX: Final = 3
 ROW_PX: Final = 22
 INDENT_PX: Final = 14
 DEPTH_MAX: Final = 6  # indents; deeper agents stand under one another
-NAMES_PX: Final = 190
+NAMES_PX: Final = 190  # at most, of the names with their indents
 NUMBERED_MAX: Final = 12  # arcs with their number beside them: more numbers cover one another
 WIDEST_PX: Final = 5.0
 STARTED: Final = "started"
@@ -101,7 +101,8 @@ def _rows(links: Sequence[LinkRow]) -> tuple[list[_Row], int]:
 
 def _swarm(links: Sequence[LinkRow], rows: Sequence[_Row], top: float) -> str:
     y = {row.agent: top + ROW_PX * (i + 0.5) for i, row in enumerate(rows)}
-    column = theme.EDGE_PX + 8 + NAMES_PX
+    names = max(_indent(row.depth) + 9 + svg.text_px(row.agent) for row in rows)
+    column = min(names, theme.EDGE_PX + NAMES_PX) + 12
     parts = []
     for row in rows:
         x = _indent(row.depth)
@@ -126,15 +127,15 @@ def _arcs(links: Iterable[LinkRow], y: dict[str, float], column: float) -> list[
     total = {pair: sum(link.n for link in own) for pair, own in pairs.items()}
     most = max(total.values(), default=1)
     numbered = sorted(total, key=lambda pair: (-total[pair], pair))[:NUMBERED_MAX]
-    room = theme.WIDTH_PX - theme.EDGE_PX - column - 40
     furthest = max((abs(y[a] - y[b]) for a, b in pairs), default=1.0) or 1.0
+    room = min(theme.WIDTH_PX - theme.EDGE_PX - column - 52, 40 + furthest)
     parts = []
     for (source, target), own in sorted(pairs.items(), key=lambda item: (-total[item[0]], item[0])):
         n, from_y, to_y = total[source, target], y[source], y[target]
         down = to_y >= from_y
         if source == target:
             from_y, to_y = from_y - 5, to_y + 5
-        reach = 18 + (room - 18) * math.sqrt(abs(y[source] - y[target]) / furthest)
+        reach = (18 if down else 30) + (room - 18) * math.sqrt(abs(y[source] - y[target]) / furthest)
         curve = (
             f"M{svg.px(column)},{svg.px(from_y)}C{svg.px(column + reach * 4 / 3)},{svg.px(from_y)} "
             f"{svg.px(column + reach * 4 / 3)},{svg.px(to_y)} {svg.px(column + 6)},{svg.px(to_y)}"

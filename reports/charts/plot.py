@@ -14,8 +14,9 @@ from reports.charts import svg, theme
 from reports.charts.scales import Scale
 
 TICK_GAP_PX: Final = 18  # between the labels of two ticks: less reads as one number
-TICKS_Y: Final = 4
-LABEL_SPACE_MAX: Final = 0.34  # of the width, for the names at the left of rows
+TICKS_Y: Final = 5
+LABEL_SPACE_MAX: Final = 0.42  # of the width, for the names at the left of rows
+FOLD_PX: Final = 13  # from one line of a folded name to the next
 KEY_PX: Final = 22  # a legend's symbol with its gap
 BELOW_PX: Final = 42  # under a frame: tick labels and the axis' title
 DIAMOND: Final = "M0,-6L5,0L0,6L-5,0Z"
@@ -103,13 +104,18 @@ def y_axis(scale: Scale, frame: Frame, title: str) -> str:
     return svg.text(written, theme.EDGE_PX, frame.top - 9) + svg.tag("g", "".join(parts), class_="y-axis")
 
 
-def row_labels(labels: Sequence[str], frame: Frame, centres: Sequence[float]) -> str:
-    """Names of rows at the left of the frame, shortened to their room."""
-    room = frame.left - 8 - theme.EDGE_PX
-    return "".join(
-        svg.text(svg.shortened(label, room), frame.left - 6, y + 4.5, anchor="end", ink=theme.INK)
-        for label, y in zip(labels, centres, strict=True)
-    )
+def row_labels(labels: Sequence[str], frame: Frame, centres: Sequence[float], *, fold: bool = False) -> str:
+    """Names of rows at the left of the frame, shortened to their room; `fold`: on two lines where there are words."""
+    room = frame.left - 7 - theme.EDGE_PX  # a pixel more than `room_for` counted, for rounding
+    parts = []
+    for label, y in zip(labels, centres, strict=True):
+        lines = _folded(label, room) if fold else [svg.shortened(label, room)]
+        first = y + 4.5 - FOLD_PX / 2 * (len(lines) - 1)
+        parts += [
+            svg.text(words, frame.left - 6, first + FOLD_PX * i, anchor="end", ink=theme.INK)
+            for i, words in enumerate(lines)
+        ]
+    return "".join(parts)
 
 
 def panel(x: Scale, y: Scale | None, frame: Frame, axes: str, marks: str) -> str:
@@ -145,6 +151,15 @@ def dot(x: float, y: float, words: str, *, ink: str, shape: str = SHAPES[0], opa
     """One mark that says `words` to a reader who points at it."""
     at = f"translate({svg.px(x)},{svg.px(y)})"
     return svg.tag("path", class_="mark", d=shape, transform=at, fill=ink, fill_opacity=opacity, data_v=words)
+
+
+def _folded(label: str, room: float) -> list[str]:
+    """One line where it fits, else two that break between words."""
+    if svg.text_px(label) <= room or " " not in label:
+        return [svg.shortened(label, room)]
+    words = label.split()
+    breaks = [(" ".join(words[:i]), " ".join(words[i:])) for i in range(1, len(words))]
+    return [svg.shortened(line, room) for line in min(breaks, key=lambda two: max(map(svg.text_px, two)))]
 
 
 def _crowded(places: Sequence[float], labels: Sequence[str]) -> bool:

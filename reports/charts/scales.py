@@ -154,7 +154,7 @@ def _bounds(values: Iterable[float]) -> tuple[float, float]:
 
 def _step(wanted: float) -> float:
     power: float = 10.0 ** math.floor(math.log10(wanted))
-    return next(power * m for m in (1, 2, 5, 10) if power * m >= wanted * (1 - 1e-9))
+    return next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= wanted * (1 - 1e-9))
 
 
 def _log_ticks(low: float, high: float, count: int) -> list[float]:

@@ -66,6 +66,7 @@ def _task(swarm: int, i: int) -> TaskRow:
         200.0,
         ("measured",),
         money,
+        started_ms=T0_MS + 7_000 * i,
     )
 
 
