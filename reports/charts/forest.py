@@ -16,7 +16,7 @@ from reports.numbers import number
 from reports.render.view import Chart, table_of
 
 ROWS_MAX: Final = 40  # more do not fit a page; the tables have all
-ROW_PX: Final = 28
+ROW_PX: Final = 32
 LABELS_SHARE: Final = 0.36  # of the width; longer names are folded
 TICKS_MAX: Final = 6  # labels that fit the width of the plot
 _SHOWN: Final = {"better": "better", "worse": "worse", "higher": "differs", "lower": "differs"}

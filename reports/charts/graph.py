@@ -31,7 +31,9 @@ STARTED: Final = "started"
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
+    """One agent: how deep in the tree, under which row."""
+
     agent: str
     depth: int
     parent: int | None  # index of the row
@@ -52,7 +54,7 @@ def graph(links: Sequence[LinkRow], *, name: str = "graph") -> Chart | None:
     parts, said = [drawn], []
     for swarm in swarms[:SWARMS_MAX]:
         own = [link for link in links if link.swarm_id == swarm]
-        rows, left_out = _rows(own)
+        rows, left_out = rows_of(own)
         parts.append(svg.text(svg.shortened(f"{swarm} · agents", theme.WIDTH_PX - 12), theme.EDGE_PX, top + 16))
         parts.append(_swarm(own, rows, top + 24))
         top += 24 + ROW_PX * len(rows) + 10
@@ -69,7 +71,7 @@ def graph(links: Sequence[LinkRow], *, name: str = "graph") -> Chart | None:
     return Chart(name, title, description, svg.picture(name, title, description, top, parts, keys="marks"), table)
 
 
-def _rows(links: Sequence[LinkRow]) -> tuple[list[_Row], int]:
+def rows_of(links: Sequence[LinkRow]) -> tuple[list[Row], int]:
     """Agents in the order of their tree, siblings by name; and how many had no room."""
     weight: dict[str, int] = {}
     for link in links:
@@ -80,14 +82,14 @@ def _rows(links: Sequence[LinkRow]) -> tuple[list[_Row], int]:
     for link in sorted(links, key=lambda k: (-k.n, k.source)):
         if link.kind == STARTED and {link.source, link.target} <= kept and link.source != link.target:
             parents.setdefault(link.target, link.source)
-    rows: list[_Row] = []
+    rows: list[Row] = []
     seen: set[str] = set()
 
     def add(agent: str, depth: int, parent: int | None) -> None:
         if agent in seen:
             return
         seen.add(agent)
-        rows.append(_Row(agent, depth, parent))
+        rows.append(Row(agent, depth, parent))
         place = len(rows) - 1
         for child in sorted((c for c, p in parents.items() if p == agent), key=natural):
             add(child, depth + 1, place)
@@ -99,7 +101,7 @@ def _rows(links: Sequence[LinkRow]) -> tuple[list[_Row], int]:
     return rows, len(weight) - len(kept)
 
 
-def _swarm(links: Sequence[LinkRow], rows: Sequence[_Row], top: float) -> str:
+def _swarm(links: Sequence[LinkRow], rows: Sequence[Row], top: float) -> str:
     y = {row.agent: top + ROW_PX * (i + 0.5) for i, row in enumerate(rows)}
     names = max(_indent(row.depth) + 9 + svg.text_px(row.agent) for row in rows)
     column = min(names, theme.EDGE_PX + NAMES_PX) + 12
@@ -159,7 +161,8 @@ def _arcs(links: Iterable[LinkRow], y: dict[str, float], column: float) -> list[
         head = f"M{svg.px(column)},{svg.px(to_y)}l8,-4.5v9Z"
         parts.append(svg.tag("path", d=head, fill=ink))
         if (source, target) in numbered:
-            parts.append(svg.text(count(n), column + reach + 4, (from_y + to_y) / 2 + 4.5, ink=theme.INK))
+            at, anchor = (column + reach - 6, "end") if down else (column + reach + 5, "start")
+            parts.append(svg.text(count(n), at, (from_y + to_y) / 2 + 4.5, anchor=anchor, ink=theme.INK))
     return parts
 
 

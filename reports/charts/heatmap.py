@@ -34,9 +34,9 @@ def heatmap(cells: Sequence[CellRow], metric: str, size_ms: int, *, name: str = 
         return None
     measure = measure_of(metric)
     swarms = list(dict.fromkeys(cell.swarm_id for cell in cells))
-    rows = {s: _agents([c for c in cells if c.swarm_id == s]) for s in swarms[:SWARMS_MAX]}
+    rows = {s: agents_of([c for c in cells if c.swarm_id == s]) for s in swarms[:SWARMS_MAX]}
     drawn = [c for c in cells if c.agent_id in rows.get(c.swarm_id, ())]
-    tone = _Tone([c.mean for c in drawn])
+    tone = Tone([c.mean for c in drawn])
     parts, top = _legend(tone, measure.label, measure.unit)
     together = _overlap(drawn)
     for swarm, agents in rows.items():
@@ -79,7 +79,7 @@ def heatmap(cells: Sequence[CellRow], metric: str, size_ms: int, *, name: str = 
     return Chart(name, title, description, svg.picture(name, title, description, top, parts, keys="marks"), table)
 
 
-class _Tone:
+class Tone:
     """How much ink a value gets: by its logarithm where the values span more than LOG_SPAN_MIN times."""
 
     def __init__(self, values: Sequence[float]) -> None:
@@ -88,13 +88,15 @@ class _Tone:
 
     def of(self, value: float) -> float:
         """Opacity HEAT_FAINTEST..1."""
+        return theme.HEAT_FAINTEST + (1 - theme.HEAT_FAINTEST) * self.share(value)
+
+    def share(self, value: float) -> float:
+        """0 for the lowest value, 1 for the highest; a half where all are the same."""
         if self.high <= self.low:
-            return 0.6
+            return 0.5
         if self.logarithmic:
-            share = math.log(value / self.low) / math.log(self.high / self.low)
-        else:
-            share = (value - self.low) / (self.high - self.low)
-        return theme.HEAT_FAINTEST + (1 - theme.HEAT_FAINTEST) * share
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
 
     def at(self, share: float) -> float:
         """The value that gets this share of the ink."""
@@ -103,7 +105,7 @@ class _Tone:
         return self.low + share * (self.high - self.low)
 
 
-def _legend(tone: _Tone, label: str, unit: str) -> tuple[list[str], float]:
+def _legend(tone: Tone, label: str, unit: str) -> tuple[list[str], float]:
     shares = [0.0, 0.5, 1.0] if tone.high > tone.low else [0.0]
     keys = [
         plot.Key(quantity(tone.at(share), unit), theme.HEAT, shape="M-6,-6h12v12h-12Z", opacity=tone.of(tone.at(share)))
@@ -113,7 +115,8 @@ def _legend(tone: _Tone, label: str, unit: str) -> tuple[list[str], float]:
     return [drawn], top
 
 
-def _agents(cells: Sequence[CellRow]) -> list[str]:
+def agents_of(cells: Sequence[CellRow]) -> list[str]:
+    """The agents of one swarm that are drawn, in the order of their names."""
     events: dict[str, int] = {}
     for cell in cells:
         events[cell.agent_id] = events.get(cell.agent_id, 0) + cell.n

@@ -30,9 +30,9 @@ def histogram(data: Distribution) -> Chart | None:
     frame = plot.Frame(left, 0, theme.WIDTH_PX - left - theme.EDGE_PX - 8, HEIGHT_PX)
     x = scales.fitting(values, frame.left, frame.right, unit=shown.unit)
     edges = bin_edges(values, x)
-    counted = {s: _counted([v * shown.factor for v in own], edges) for s, own in sides.items()}
+    by_side = {s: counted([v * shown.factor for v in own], edges) for s, own in sides.items()}
     top, parts = 0.0, []
-    for i, (side, bins) in enumerate(counted.items()):
+    for i, (side, bins) in enumerate(by_side.items()):
         frame = plot.Frame(left, top + 32, frame.width, HEIGHT_PX)
         y = scales.linear([0, max(bins)], frame.bottom, frame.top, unit="count", zero=True)
         bars = [
@@ -64,26 +64,26 @@ def histogram(data: Distribution) -> Chart | None:
     said = with_left_out(f"{description}; {len(edges) - 1} bins", data.left_out)
     picture = svg.picture("histogram", title, said, top, parts, keys="marks")
     rows = [
-        (f"{scales.plain(_short(low))} to {scales.plain(_short(high))}", *(count(bins[i]) for bins in counted.values()))
+        (f"{scales.plain(_short(low))} to {scales.plain(_short(high))}", *(count(bins[i]) for bins in by_side.values()))
         for i, (low, high) in enumerate(itertools.pairwise(edges))
     ]
     return Chart("histogram", title, said, picture, table_of((f"{data.label} ({shown.unit})", *sides), rows))
 
 
-def bin_edges(values: Sequence[float], x: scales.Scale) -> list[float]:
-    """Freedman and Diaconis' width on the drawn axis (logarithms on a logarithmic one), at most BINS_MAX bins."""
+def bin_edges(values: Sequence[float], x: scales.Scale, *, bins_max: int = BINS_MAX) -> list[float]:
+    """Freedman and Diaconis' width on the drawn axis (logarithms on a logarithmic one), at most `bins_max` bins."""
     drawn = sorted(math.log(v) for v in values) if x.kind == "log" else sorted(values)
     low, high = drawn[0], drawn[-1]
     if high <= low:
         reach = abs(low) * 0.05 or 0.5
         return [values[0] - reach, values[0] + reach] if x.kind != "log" else [values[0] * 0.95, values[0] * 1.05]
     width = 2 * (quantile(drawn, 0.75) - quantile(drawn, 0.25)) / len(drawn) ** (1 / 3)
-    bins = min(BINS_MAX, max(1, math.ceil((high - low) / width))) if width > 0 else BINS_MAX
+    bins = min(bins_max, max(1, math.ceil((high - low) / width))) if width > 0 else bins_max
     edges = [low + (high - low) * i / bins for i in range(bins + 1)]
     return [math.exp(edge) for edge in edges] if x.kind == "log" else edges
 
 
-def _counted(values: Sequence[float], edges: Sequence[float]) -> list[int]:
+def counted(values: Sequence[float], edges: Sequence[float]) -> list[int]:
     """Values a bin; the highest belongs to the last bin, and rounding of the outer edges loses none."""
     bins = [0] * (len(edges) - 1)
     for value in values:

@@ -101,7 +101,7 @@ def y_axis(scale: Scale, frame: Frame, title: str) -> str:
         parts.append(svg.tag("line", x1=frame.left, x2=frame.right, y1=y, y2=y, stroke=theme.LINE))
         parts.append(svg.text(scale.label(tick), frame.left - 6, y + 4.5, anchor="end"))
     written = svg.shortened(title, theme.WIDTH_PX - 2 * theme.EDGE_PX)
-    return svg.text(written, theme.EDGE_PX, frame.top - 9) + svg.tag("g", "".join(parts), class_="y-axis")
+    return svg.text(written, theme.EDGE_PX, frame.top - 12) + svg.tag("g", "".join(parts), class_="y-axis")
 
 
 def row_labels(labels: Sequence[str], frame: Frame, centres: Sequence[float], *, fold: bool = False) -> str:

@@ -35,11 +35,8 @@ def timeline(bars: Sequence[BarRow], *, name: str = "timeline") -> Chart | None:
     """One row an agent. Tasks are the tall bars, calls the thin ones under them; a cross ends what failed."""
     if not bars:
         return None
-    rows: dict[str, list[BarRow]] = {}
-    for bar in bars:
-        rows.setdefault(_row(bar), []).append(bar)
-    most = sorted(rows, key=lambda row: (row != PHASES, -len(rows[row]), row))[:AGENTS_MAX]
-    order = sorted(most, key=lambda row: (row != PHASES, natural(row)))
+    rows = rows_of(bars)
+    order = list(rows)
     drawn = [bar for row in order for bar in rows[row]]
     failed = sum(bar.status == "failed" for bar in drawn)
     kinds = [kind for kind in _INKS if any(bar.kind == kind for bar in drawn)]
@@ -54,7 +51,7 @@ def timeline(bars: Sequence[BarRow], *, name: str = "timeline") -> Chart | None:
     marks = [mark for row, y in zip(order, centres, strict=True) for mark in _bars(rows[row], x, y)]
     axes = plot.row_labels(order, frame, centres) + plot.x_axis(x, frame, "event time (UTC)")
     title = f"Who did what when{f' in run {drawn[0].run_id}' if drawn[0].run_id else ''}"
-    description = _description(bars, drawn, len(rows), len(order), failed)
+    description = _description(bars, drawn, len({_row(bar) for bar in bars}), len(order), failed)
     table = table_of(
         ("start (UTC)", "agent", "what", "name", "status", "duration"),
         [
@@ -68,6 +65,15 @@ def timeline(bars: Sequence[BarRow], *, name: str = "timeline") -> Chart | None:
     drawing = [legend, plot.panel(x, None, frame, axes, "".join(marks))]
     picture = svg.picture(name, title, description, frame.bottom + plot.BELOW_PX, drawing, keys="marks")
     return Chart(name, title, description, picture, table)
+
+
+def rows_of(bars: Sequence[BarRow]) -> dict[str, list[BarRow]]:
+    """The bars of each row that is drawn: phases first, then agents in the order of their names."""
+    rows: dict[str, list[BarRow]] = {}
+    for bar in bars:
+        rows.setdefault(_row(bar), []).append(bar)
+    most = sorted(rows, key=lambda row: (row != PHASES, -len(rows[row]), row))[:AGENTS_MAX]
+    return {row: rows[row] for row in sorted(most, key=lambda row: (row != PHASES, natural(row)))}
 
 
 def _bars(own: Sequence[BarRow], x: scales.Scale, y: float) -> list[str]:
