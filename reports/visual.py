@@ -184,7 +184,7 @@ def _values(reader: Reader, request: ChartRequest, metric: str) -> tuple[Distrib
             known = sorted({row.metric for row in result.rows})[:METRICS_NAMED]
             there = f"measured are {', '.join(known)}" if known else "agents measured nothing there"
             raise NothingToDrawError(f"nothing to draw: {_named(request)} has no {metric}; {there}")
-    unit = next((row.unit for row in result.rows if getattr(row, "metric", "") == metric), "")
+    unit = next((getattr(row, "unit", "") for row in result.rows if getattr(row, "metric", "") == metric), "")
     measure = measure_of(metric, unit)
     values = {side: [v for v in sample.values.values() if v is not None] for side, sample in samples.items()}
     of = next(iter(samples.values())).unit_of_analysis
@@ -204,7 +204,7 @@ def _require_whole(request: ChartRequest) -> None:
     parts = [side for side in request.sides if side not in request.whole]
     if parts:
         raise ChartError(
-            f"chart {request.kind}: windows are kept of whole swarms and their agents, and {parts[0]!r} is a part of one; "
+            f"chart {request.kind}: windows are kept of whole swarms, and {parts[0]!r} is a part of one; "
             "name the swarm, or take ecdf, box or histogram"
         )
 

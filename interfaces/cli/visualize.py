@@ -93,9 +93,7 @@ def chart(
     ],
     metric: Annotated[
         list[str] | None,
-        typer.Option(
-            "--metric", help="What is drawn; a scatter takes two. Default: task_duration.", show_default=False
-        ),
+        typer.Option("--metric", help="What is drawn (task_duration); a scatter takes two.", show_default=False),
     ] = None,
     run: Annotated[
         str | None, typer.Option("--run", help="Of a timeline: the run; the newest unless given.", show_default=False)
@@ -136,12 +134,8 @@ def chart(
 
 def _format(given: ChartFormat | None, out: Path | None) -> ChartFormat:
     if given is None and out is not None:
-        known = {
-            ".svg": ChartFormat.SVG,
-            ".png": ChartFormat.PNG,
-            ".html": ChartFormat.HTML,
-            ".txt": ChartFormat.TERMINAL,
-        }
+        known = {f".{one.value}": one for one in ChartFormat if one is not ChartFormat.TERMINAL}
+        known[".txt"] = ChartFormat.TERMINAL
         if out.suffix not in known:
             fail(f"--out {out}: write --format, or a name that ends in {', '.join(known)}", code=EXIT_USAGE)
         return known[out.suffix]
