@@ -182,8 +182,8 @@ def _values(reader: Reader, request: ChartRequest, metric: str) -> tuple[Distrib
         samples = {side: agent_sample(metric, side, result.rows) for side in request.sides}
         if not any(sample.values for sample in samples.values()):
             known = sorted({row.metric for row in result.rows})[:METRICS_NAMED]
-            there = f"measured are {', '.join(known)}" if known else "agents measured nothing there"
-            raise NothingToDrawError(f"nothing to draw: {_named(request)} has no {metric}; {there}")
+            there = ", ".join([*(name for name in (*TASK_MEASURES, *CALL_MEASURES) if name != metric), *known])
+            raise NothingToDrawError(f"nothing to draw: {_named(request)} has no metric {metric!r}; known are {there}")
     unit = next((getattr(row, "unit", "") for row in result.rows if getattr(row, "metric", "") == metric), "")
     measure = measure_of(metric, unit)
     values = {side: [v for v in sample.values.values() if v is not None] for side, sample in samples.items()}

@@ -134,7 +134,7 @@ def chart(
 
 def _format(given: ChartFormat | None, out: Path | None) -> ChartFormat:
     if given is None and out is not None:
-        known = {f".{one.value}": one for one in ChartFormat if one is not ChartFormat.TERMINAL}
+        known: dict[str, ChartFormat] = {f".{one.value}": one for one in ChartFormat if one is not ChartFormat.TERMINAL}
         known[".txt"] = ChartFormat.TERMINAL
         if out.suffix not in known:
             fail(f"--out {out}: write --format, or a name that ends in {', '.join(known)}", code=EXIT_USAGE)

@@ -54,7 +54,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 def shown_values(data: Distribution, sides: Mapping[str, Sequence[float]]) -> tuple[scales.Shown, list[float]]:
     """How the measure is written, and all values so written."""
-    shown = scales.shown(data.unit, max(values[-1] for values in sides.values()))
+    shown = scales.shown_of(data.unit, [value for values in sides.values() for value in values])
     return shown, [value * shown.factor for values in sides.values() for value in values]
 
 

@@ -32,7 +32,7 @@ def heatmap(cells: Sequence[CellRow], metric: str, size_ms: int, *, name: str = 
     """One row an agent; the more ink, the higher the mean of the stretch. Empty: nothing was measured."""
     if not cells:
         return None
-    measure = measure_of(metric)
+    measure = measure_of(metric, cells[0].unit)
     swarms = list(dict.fromkeys(cell.swarm_id for cell in cells))
     rows = {s: agents_of([c for c in cells if c.swarm_id == s]) for s in swarms[:SWARMS_MAX]}
     drawn = [c for c in cells if c.agent_id in rows.get(c.swarm_id, ())]

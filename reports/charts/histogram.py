@@ -34,7 +34,7 @@ def histogram(data: Distribution) -> Chart | None:
     top, parts = 0.0, []
     for i, (side, bins) in enumerate(by_side.items()):
         frame = plot.Frame(left, top + 32, frame.width, HEIGHT_PX)
-        y = scales.linear([0, max(bins)], frame.bottom, frame.top, unit="count", zero=True)
+        y = scales.linear([0, max(bins)], frame.bottom, frame.top, unit=scales.COUNT, zero=True)
         bars = [
             svg.tag(
                 "rect",

@@ -7,6 +7,8 @@ Never: a line through a time in which nothing was measured.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from statistics import median
 from typing import Final
 
 from reports.charts import plot, scales, svg, theme
@@ -16,7 +18,8 @@ from reports.queries.port import AnomalyRow, WindowRow
 from reports.render.times import short
 from reports.render.view import Chart, table_of
 
-WINDOWS_MAX: Final = 300  # points of one line: nearly one a pixel of a phone
+WINDOWS_MAX: Final = 1_500  # points of one line, 20 KB: three a pixel, so that a spike is still seen
+GAP_FACTOR: Final = 2.5  # times the usual distance of two windows: two that are missing in a row are a gap, one is not
 SWARMS_MAX: Final = 6  # panels under one another: a screen's height
 HEIGHT_PX: Final = 130
 ANOMALY: Final = "anomaly"
@@ -32,7 +35,7 @@ def over_time(windows: Sequence[WindowRow], anomalies: Sequence[AnomalyRow], met
     named = list(dict.fromkeys(row.swarm_id for row in rows))
     drawn = named[:SWARMS_MAX]
     marks = [a for a in anomalies if a.metric == metric and a.swarm_id in drawn]
-    measure = measure_of(metric)
+    measure = measure_of(metric, rows[0].unit)
     shown = scales.shown(measure.unit, max(row.p95 for row in rows))
     title = f"{measure.label[:1].upper()}{measure.label[1:]} over time"
     description = (
@@ -40,7 +43,7 @@ def over_time(windows: Sequence[WindowRow], anomalies: Sequence[AnomalyRow], met
         f"{f'{len(marks)} anomalies marked' if marks else 'no anomalies'}; values in {shown.unit}"
     )
     if gaps := sum(len(pieces(_of(rows, swarm))) - 1 for swarm in drawn):
-        description += f"; {gaps} gap{'s' if gaps > 1 else ''} without a window, left open"
+        description += f"; {gaps} gap{'s' if gaps > 1 else ''} without a window left open"
     if len(named) > len(drawn):
         description += f"; the first {len(drawn)} of {len(named)} swarms are drawn"
     keys = [
@@ -99,10 +102,17 @@ def window_size(rows: Sequence[WindowRow]) -> int:
 
 
 def pieces(rows: Sequence[WindowRow]) -> list[list[WindowRow]]:
-    """The windows in runs without a gap: one begins where the one before it ends."""
+    """The windows of one swarm in runs without a gap.
+
+    A source that measures every 30 s leaves two of three 10 s windows empty: that is its pace and no gap. A gap is
+    longer than GAP_FACTOR times the usual (median) distance of its windows.
+    """
+    starts = [row.window_start_ms for row in rows]
+    distances = [b - a for a, b in pairwise(starts)]
+    limit = GAP_FACTOR * median(distances) if distances else 0
     found: list[list[WindowRow]] = []
     for row in rows:
-        if found and row.window_start_ms - found[-1][-1].window_start_ms <= row.window_ms:
+        if found and row.window_start_ms - found[-1][-1].window_start_ms <= limit:
             found[-1].append(row)
         else:
             found.append([row])

@@ -10,12 +10,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from statistics import median
 from typing import Final, Literal
 
 LOG_SPAN_MIN: Final = 10  # largest / smallest value; below it a linear axis has better labels
 PADDING: Final = 0.04  # of the span, so that a point at its edge is not cut
 _TIMES: Final = ((3_600_000.0, "h"), (60_000.0, "min"), (1_000.0, "s"), (1.0, "ms"))
 _BYTES: Final = ((1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"), (1.0, "B"))
+COUNT: Final = "count"  # a unit whose values are whole numbers
 SHOWN_FROM: Final = 2  # of the larger unit: 1,900 ms read better as they are
 _MINUTE_MS: Final = 60_000
 _HOUR_MS: Final = 3_600_000
@@ -53,7 +55,11 @@ class Scale:
         """At most about `count` round values inside, ascending."""
         if self.kind == "log":
             return _log_ticks(self.low, self.high, count)
-        step = time_step(self.high - self.low, count) if self.kind == "utc" else _step((self.high - self.low) / count)
+        wanted = (self.high - self.low) / count
+        if self.kind == "utc":
+            step = time_step(self.high - self.low, count)
+        else:
+            step = _step(max(wanted, 1), (1, 2, 5, 10)) if self.unit == COUNT else _step(wanted)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [round(i * step, 12) for i in range(first, last + 1)]
@@ -81,6 +87,12 @@ def shown(unit: str, largest: float) -> Shown:
                 if abs(largest) >= SHOWN_FROM * size or size == 1:
                     return Shown(1 / size, name)
     return Shown(1.0, unit or "value")
+
+
+def shown_of(unit: str, values: Sequence[float]) -> Shown:
+    """The same for a whole distribution: by its middle where the axis will be logarithmic."""
+    low, high = _bounds(values)
+    return shown(unit, median(values) if low > 0 and high >= LOG_SPAN_MIN * low else high)
 
 
 def linear(values: Iterable[float], from_px: float, to_px: float, *, unit: str, zero: bool = False) -> Scale:
@@ -152,9 +164,9 @@ def _bounds(values: Iterable[float]) -> tuple[float, float]:
     return (min(known), max(known)) if known else (0.0, 1.0)
 
 
-def _step(wanted: float) -> float:
+def _step(wanted: float, digits: Sequence[float] = (1, 2, 2.5, 5, 10)) -> float:
     power: float = 10.0 ** math.floor(math.log10(wanted))
-    return next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= wanted * (1 - 1e-9))
+    return next(power * m for m in digits if power * m >= wanted * (1 - 1e-9))
 
 
 def _log_ticks(low: float, high: float, count: int) -> list[float]:

@@ -47,8 +47,8 @@ def scatter(data: Points, found: Sequence[Correlation], *, name: str = "scatter"
     if sum(map(len, drawn.values())) < 2:
         return None
     of_x, of_y = measure_of(data.x), measure_of(data.y)
-    shown_x = scales.shown(of_x.unit, max(x for own in sides.values() for _, x, _ in own))
-    shown_y = scales.shown(of_y.unit, max(y for own in sides.values() for _, _, y in own))
+    shown_x = scales.shown_of(of_x.unit, [x for own in sides.values() for _, x, _ in own])
+    shown_y = scales.shown_of(of_y.unit, [y for own in sides.values() for _, _, y in own])
     keys = [plot.Key(side, theme.ink(i), shape=plot.SHAPES[i]) for i, side in enumerate(sides)]
     parts, top = plot.legend(keys)
     ys = [y * shown_y.factor for own in drawn.values() for _, _, y in own]

@@ -30,7 +30,7 @@ def line(windows: Sequence[WindowRow], anomalies: Sequence[AnomalyRow], metric: 
     """One grid a swarm: mean, p95, anomalies; a gap stays empty."""
     size = window_size(windows)
     rows = [row for row in windows if row.window_ms == size]
-    measure = measure_of(metric)
+    measure = measure_of(metric, rows[0].unit)
     shown = scales.shown(measure.unit, max(row.p95 for row in rows))
     lines: list[str] = []
     for swarm in dict.fromkeys(row.swarm_id for row in rows):
@@ -90,8 +90,8 @@ def box(data: Distribution, width: int) -> str:
 def scatter(data: Points, width: int) -> str:
     """A point a task, all of them: what falls into one character is one."""
     of_x, of_y = measure_of(data.x), measure_of(data.y)
-    shown_x = scales.shown(of_x.unit, max(x for own in data.sides.values() for _, x, _ in own))
-    shown_y = scales.shown(of_y.unit, max(y for own in data.sides.values() for _, _, y in own))
+    shown_x = scales.shown_of(of_x.unit, [x for own in data.sides.values() for _, x, _ in own])
+    shown_y = scales.shown_of(of_y.unit, [y for own in data.sides.values() for _, _, y in own])
     series = {s: [(x * shown_x.factor, y * shown_y.factor) for _, x, y in own] for s, own in data.sides.items()}
     x = scales.fitting([x for own in series.values() for x, _ in own], 0, 1, unit=shown_x.unit)
     y = scales.fitting([y for own in series.values() for _, y in own], 0, 1, unit=shown_y.unit)
@@ -101,7 +101,7 @@ def scatter(data: Points, width: int) -> str:
 
 def heatmap(cells: Sequence[CellRow], metric: str, size_ms: int, width: int) -> str:
     """One row an agent; the darker, the higher."""
-    measure = measure_of(metric)
+    measure = measure_of(metric, cells[0].unit)
     lines: list[str] = []
     rows = {s: agents_of([c for c in cells if c.swarm_id == s]) for s in dict.fromkeys(c.swarm_id for c in cells)}
     drawn = [c for c in cells if c.agent_id in rows[c.swarm_id]]

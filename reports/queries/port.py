@@ -203,6 +203,7 @@ class WindowRow:
     events: int
     mean: float
     p95: float
+    unit: str = ""  # '' where the events named none
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +267,7 @@ class CellRow:
     start_ms: int
     n: int
     mean: float
+    unit: str = ""  # '' where the events named none
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ SELECT
     agent_id,
     intDiv(toUnixTimestamp64Milli(window_start), {bucket_ms:Int64}) * {bucket_ms:Int64} AS start_ms,
     sum(h.events) AS n,
-    sum(h.sum) / sum(h.weight_sum) AS mean
+    sum(h.sum) / sum(h.weight_sum) AS mean,
+    any(toString(h.unit)) AS unit
 FROM v_hours AS h
 WHERE swarm_id IN {swarms:Array(String)}
     AND metric = {metric:String}

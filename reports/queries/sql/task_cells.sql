@@ -4,7 +4,8 @@ SELECT
     agent_id,
     intDiv(toUnixTimestamp64Milli(a.started_at), {bucket_ms:Int64}) * {bucket_ms:Int64} AS start_ms,
     count(a.duration_ms) AS n,
-    avg(assumeNotNull(a.duration_ms)) AS mean
+    avg(assumeNotNull(a.duration_ms)) AS mean,
+    'ms' AS unit
 FROM v_activities AS a
 WHERE a.kind = 'task'
     AND a.duration_ms IS NOT NULL

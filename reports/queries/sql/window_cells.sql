@@ -4,7 +4,8 @@ SELECT
     agent_id,
     intDiv(toUnixTimestamp64Milli(window_start), {bucket_ms:Int64}) * {bucket_ms:Int64} AS start_ms,
     sum(w.events) AS n,
-    sum(w.sum) / sum(w.weight_sum) AS mean
+    sum(w.sum) / sum(w.weight_sum) AS mean,
+    any(toString(w.unit)) AS unit
 FROM v_windows AS w
 WHERE swarm_id IN {swarms:Array(String)}
     AND metric = {metric:String}
