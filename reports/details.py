@@ -112,8 +112,11 @@ def _pictured(reader: Reader, config: ReportConfig, tasks: Sequence[TaskRow]) ->
 
 
 def _cells_ms(tasks: Sequence[TaskRow]) -> int:
-    starts = [row.started_ms for row in tasks if row.started_ms is not None]
-    return bucket_ms(min(starts), max(starts)) if starts else bucket_ms(0, 1)
+    starts: dict[str, list[int]] = {}
+    for row in tasks:
+        if row.started_ms is not None:
+            starts.setdefault(row.swarm_id, []).append(row.started_ms)
+    return bucket_ms([(min(own), max(own)) for own in starts.values()])
 
 
 def _rows(asked: dict[str, Result[Any]], name: str) -> tuple[Any, ...]:

@@ -29,6 +29,7 @@ from reports.queries.port import AnomalyRow, BarRow, CellRow, LinkRow, ModelCost
 from reports.render.view import Chart
 
 TASK_DURATION: Final = "task_duration"
+AGENTS_MIN: Final = 3  # of a heatmap in a report: with fewer the line says more
 # What a lead asks first of two measures: does time cost money, do tokens cost time.
 SCATTERED: Final = ((TASK_DURATION, "cost_usd"), (TASK_DURATION, "output_tokens"))
 
@@ -59,7 +60,9 @@ def pictures(config: ReportConfig, data: Drawn) -> tuple[Chart, ...]:
         drawn += [box(durations), _scattered(config.swarms, data.tasks)]
     drawn += [timeline(data.bars), graph(data.links)]
     drawn += [over_time(data.windows, data.anomalies, metric) for metric in data.lines]
-    drawn += [heatmap(data.cells, TASK_DURATION, data.cells_ms), cost_by_model(data.costs)]
+    if len({(cell.swarm_id, cell.agent_id) for cell in data.cells}) >= AGENTS_MIN:
+        drawn.append(heatmap(data.cells, TASK_DURATION, data.cells_ms))
+    drawn.append(cost_by_model(data.costs))
     return tuple(chart for chart in drawn if chart is not None)
 
 

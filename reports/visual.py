@@ -114,9 +114,7 @@ def _heatmap(reader: Reader, request: ChartRequest, swarms: Sequence[SwarmRow]) 
     metric = (*request.metrics, TASK_DURATION)[0]
     if metric != TASK_DURATION:
         _require_whole(request)
-    first = min((row.first_ms for row in swarms if row.first_ms is not None), default=0)
-    last = max((row.last_ms for row in swarms if row.last_ms is not None), default=0)
-    size = bucket_ms(first, last)
+    size = bucket_ms([(s.first_ms, s.last_ms) for s in swarms if s.first_ms is not None and s.last_ms is not None])
     cells = reader.cells(request.sides, metric, request.time, size)
     return _picture(
         heatmap(cells.rows, metric, size),

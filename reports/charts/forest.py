@@ -72,9 +72,10 @@ def _row(f: Finding, word: str, x: Scale, y: float) -> str:
 def _axis(x: Scale, frame: plot.Frame) -> str:
     """Round ratios, 1 always."""
     fine = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 10, 20, 50, 100)
+    round_ = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.67, 1, 1.5, 2, 3, 5, 10, 20, 50, 100)
     middle = (0.01, 0.1, 0.25, 0.5, 1, 2, 4, 10, 100)
     coarse = (0.01, 0.1, 1, 10, 100)
-    inside = [[tick for tick in ticks if x.low <= tick <= x.high] for ticks in (fine, middle, coarse)]
+    inside = [[tick for tick in ticks if x.low <= tick <= x.high] for ticks in (fine, round_, middle, coarse)]
     ticks = next((found for found in inside if len(found) <= TICKS_MAX and _apart(found, x)), inside[-1])
     parts = []
     for tick in ticks:

@@ -27,6 +27,7 @@ DEPTH_MAX: Final = 6  # indents; deeper agents stand under one another
 NAMES_PX: Final = 190  # at most, of the names with their indents
 NUMBERED_MAX: Final = 12  # arcs with their number beside them: more numbers cover one another
 WIDEST_PX: Final = 5.0
+REACH_PX: Final = 10.0
 STARTED: Final = "started"
 
 
@@ -145,19 +146,11 @@ def _arcs(links: Iterable[LinkRow], y: dict[str, float], column: float) -> list[
         ink = theme.PALETTE[0] if down else theme.PALETTE[1]
         words = f"{source} to {target}: " + ", ".join(f"{count(link.n)} {link.kind}" for link in own)
         wide = 1 + (WIDEST_PX - 1) * math.log1p(n) / math.log1p(most)
-        parts.append(
-            svg.tag(
-                "path",
-                class_="mark",
-                d=curve,
-                fill="none",
-                stroke=ink,
-                stroke_width=wide,
-                stroke_opacity=0.75,
-                stroke_dasharray=None if down else "6 3",
-                data_v=words,
-            )
-        )
+        look: svg.Attributes = {"stroke": ink, "stroke_width": wide, "stroke_dasharray": None if down else "6 3"}
+        parts.append(svg.tag("path", d=curve, fill="none", stroke_opacity=0.75, **look))
+        # What a pointer meets: without the gaps of a dashed line, and wide enough for a finger.
+        reached: svg.Attributes = {"stroke": "transparent", "stroke_width": REACH_PX, "data_v": words}
+        parts.append(svg.tag("path", class_="mark", d=curve, fill="none", **reached))
         head = f"M{svg.px(column)},{svg.px(to_y)}l8,-4.5v9Z"
         parts.append(svg.tag("path", d=head, fill=ink))
         if (source, target) in numbered:

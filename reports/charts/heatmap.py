@@ -23,9 +23,18 @@ ROW_PX: Final = 17
 SWATCHES: Final = 5
 
 
-def bucket_ms(from_ms: int, to_ms: int) -> int:
-    """The stretch of time of one column: a step of the clock, at most COLUMNS_MAX of them."""
-    return int(scales.time_step(max(to_ms - from_ms, 1), COLUMNS_MAX - 1))
+def bucket_ms(spans: Sequence[tuple[int, int]]) -> int:
+    """The stretch of time of one column: a step of the clock, at most COLUMNS_MAX of them in any axis.
+
+    `spans` are first and last moment of each swarm, epoch ms. Swarms that did not run at the same time have axes of
+    their own, so the longest decides and not the time between them.
+    """
+    if not spans:
+        return 1
+    longest = max(last - first for first, last in spans)
+    if _at_once(spans):
+        longest = max(last for _, last in spans) - min(first for first, _ in spans)
+    return int(scales.time_step(max(longest, 1), COLUMNS_MAX - 1))
 
 
 def heatmap(cells: Sequence[CellRow], metric: str, size_ms: int, *, name: str = "heatmap") -> Chart | None:
@@ -152,4 +161,9 @@ def _overlap(cells: Sequence[CellRow]) -> bool:
     for c in cells:
         first, last = spans.get(c.swarm_id, (c.start_ms, c.start_ms))
         spans[c.swarm_id] = (min(first, c.start_ms), max(last, c.start_ms))
-    return max(first for first, _ in spans.values()) <= min(last for _, last in spans.values())
+    return _at_once(list(spans.values()))
+
+
+def _at_once(spans: Sequence[tuple[int, int]]) -> bool:
+    """Whether there is a moment that lies in all of them."""
+    return max(first for first, _ in spans) <= min(last for _, last in spans)

@@ -64,10 +64,11 @@ def over_time(windows: Sequence[WindowRow], anomalies: Sequence[AnomalyRow], met
         times = every_x if together else [r.window_start_ms for r in own] + [a.window_start_ms for a in found]
         x = scales.utc(times, frame.left, frame.right)
         y = scales.Scale("linear", frame_y.low, frame_y.high, frame.bottom, frame.top, shown.unit)
+        marked = "".join(_marks(own, found, x, y, shown))
         axes = plot.y_axis(y, frame, f"{swarm} · {scales.title(measure.label, y)}") + plot.x_axis(
             x, frame, "event time (UTC)"
         )
-        drawing.append(plot.panel(x, y, frame, axes, "".join(_marks(own, found, x, y, shown))))
+        drawing.append(plot.panel(x, y, frame, axes, marked, grid=size_ms))
         top = frame.bottom + plot.BELOW_PX
     name = "time-" + metric.replace("_", "-").replace(".", "-")
     table = table_of(

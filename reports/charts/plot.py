@@ -118,9 +118,12 @@ def row_labels(labels: Sequence[str], frame: Frame, centres: Sequence[float], *,
     return "".join(parts)
 
 
-def panel(x: Scale, y: Scale | None, frame: Frame, axes: str, marks: str) -> str:
-    """The frame with what is in it. The page's script reads the scales from it to say values and to zoom."""
-    own = {"data_x": svg.scale_of(x), "data_y": svg.scale_of(y) if y else None}
+def panel(x: Scale, y: Scale | None, frame: Frame, axes: str, marks: str, *, grid: float | None = None) -> str:
+    """The frame with what is in it. The page's script reads the scales from it to say values and to zoom.
+
+    `grid`: every x is a multiple of it, so the script can say it exactly although pixels are rounded.
+    """
+    own = {"data_x": svg.scale_of(x), "data_y": svg.scale_of(y) if y else None, "data_grid": grid}
     box = f"{svg.px(frame.left)},{svg.px(frame.top)},{svg.px(frame.width)},{svg.px(frame.height)}"
     return svg.tag("g", axes + svg.tag("g", marks, class_="marks"), class_="panel", data_box=box, **own)
 

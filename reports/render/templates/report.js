@@ -43,6 +43,12 @@ const clock = (ms, span) => {
   if (span <= 864e5) return time;
   return span <= 4 * 864e5 ? `${day} ${time}` : day;
 };
+const moment = (ms, whole, grid) => {
+  const t = new Date(ms);
+  const day = `${MONTHS[t.getUTCMonth()]} ${t.getUTCDate()}`;
+  const time = `${two(t.getUTCHours())}:${two(t.getUTCMinutes())}${grid % 6e4 ? `:${two(t.getUTCSeconds())}` : ""}`;
+  return grid % 864e5 === 0 ? day : whole > 864e5 ? `${day} ${time}` : time;
+};
 const plain = (value, span) => {
   const digits = span > 0 ? clamp(2 - Math.floor(Math.log10(span)), 0, 6) : 3;
   return value.toLocaleString("en-US", { maximumFractionDigits: digits });
@@ -101,6 +107,10 @@ const chart = (svg) => {
   const marks = [...svg.querySelectorAll("[data-v]")];
   let marked = -1;
   const middle = (node) => {
+    if (node.getAttribute("fill") === "none") { // an arc: its middle is on it, not in the middle of its box
+      const half = node.getPointAtLength(node.getTotalLength() / 2);
+      return onScreen(half.x, half.y);
+    }
     const box = node.getBoundingClientRect();
     return [box.left + box.width / 2, box.top + box.height / 2];
   };
@@ -157,7 +167,7 @@ const chart = (svg) => {
       p.group.removeAttribute("clip-path");
       return;
     }
-    p.group.setAttribute("clip-path", `url(#${p.id})`);
+    p.group.setAttribute("clip-path", "url(#" + p.id + ")");
     const s = { ...p.x, low: valueAt(p.x, p.from), high: valueAt(p.x, p.to), from: p.left, to: p.left + p.width };
     p.axis.textContent = "";
     const bottom = p.top + p.height;
@@ -195,7 +205,8 @@ const chart = (svg) => {
     .filter((x) => x >= p.from - 1e-6 && x <= p.to + 1e-6).sort((a, b) => a - b);
   const said = (p, x) => {
     const whole = p.x.high - p.x.low;
-    const words = [p.x.kind === "utc" ? clock(valueAt(p.x, x), Math.min(whole, 6e5 * 4)) + " UTC"
+    const grid = +p.node.dataset.grid || 1;
+    const words = [p.x.kind === "utc" ? moment(Math.round(valueAt(p.x, x) / grid) * grid, whole, grid) + " UTC"
       : `${plain(valueAt(p.x, x), valueAt(p.x, p.to) - valueAt(p.x, p.from))} ${p.x.unit}`];
     const seen = new Map();
     for (const { name, points, step } of p.lines) {
