@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from reports.analysis.correlation import correlations
-from reports.charts import svg, theme
+from reports.charts import heatmap as heatmaps
+from reports.charts import line, svg, theme
+from reports.charts import timeline as timelines
 from reports.charts.box import OUTLIERS_MAX, box
 from reports.charts.cost import cost_by_model
 from reports.charts.distribution import Distribution, quantile
@@ -22,6 +25,7 @@ from reports.charts.scales import DAY_MS, fitting
 from reports.charts.scatter import POINTS_MAX, points_of, scatter
 from reports.charts.timeline import timeline
 from reports.pictures import task_values
+from reports.queries.clickhouse import BARS_MAX
 from reports.queries.port import BarRow, CellRow, LinkRow, TaskRow, TimeRange, WindowRow
 from reports.render.view import CHART_ROWS_MAX, Chart
 from tests.golden.recorded import SWARMS, T0_MS, RecordedReader
@@ -224,6 +228,23 @@ def test_data_in_names_is_text_everywhere() -> None:
         ElementTree.fromstring(_made(chart).svg)
         assert "<script" not in _made(chart).svg
         assert "\x1b" not in _made(chart).svg
+
+
+def test_the_page_about_charts_names_the_limits_of_the_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "charts.md").read_text("utf-8")
+    for words in (
+        f"{line.WINDOWS_MAX:,} windows a line",
+        f"a gap is {line.GAP_FACTOR} times",
+        f"{line.SWARMS_MAX} swarms or sides, {heatmaps.SWARMS_MAX} of a heatmap or graph",
+        f"{STEPS_MAX} steps",
+        f"{POINTS_MAX} points",
+        f"{OUTLIERS_MAX} dots",
+        f"{heatmaps.AGENTS_MAX} agents of a heatmap, {timelines.AGENTS_MAX} of a timeline, {AGENTS_MAX} of a graph",
+        f"{heatmaps.COLUMNS_MAX} stretches",
+        f"{BARS_MAX} activities",
+        f"{CHART_ROWS_MAX} rows of a chart's table",
+    ):
+        assert f"| {words}" in page, words
 
 
 def test_a_picture_by_itself_has_its_size_its_ground_and_the_inks_of_its_theme() -> None:
