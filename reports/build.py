@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from reports.compare.engine import ComparisonInput
 from reports.config import OutputFormat, ReportConfig, TextFormat
 from reports.details import details
 from reports.final import of_finished_run
-from reports.pictures import pictures
+from reports.pictures import Drawn, pictures
 from reports.queries.port import (
     AnomalyRow,
     Query,
@@ -28,7 +28,7 @@ from reports.queries.port import (
     Result,
     SwarmRow,
 )
-from reports.render.view import Report
+from reports.render.view import Chart, Report
 
 ANOMALIES_SHOWN = 50  # the highest scores; the count of all is shown beside them
 SWARMS_NAMED = 10  # in the message about an unknown swarm
@@ -50,8 +50,9 @@ def build_report(
     clock: Clock | None = None,
     report_id: str | None = None,
     with_charts: bool = True,
+    draw: Callable[[ReportConfig, Drawn], tuple[Chart, ...]] = pictures,
 ) -> Report:
-    """Asks every question once, then computes; without charts it asks nothing that only they show.
+    """Asks every question once, then computes; without charts it asks nothing that only they show. `draw` makes them.
 
     Raises UnknownSwarmError when a swarm has no rows; RunNotFinishedError for a final report of a run that goes on.
     """
@@ -99,7 +100,7 @@ def build_report(
         sentences=sentences(more.findings, summaries, more.trend, more.breakdown, costs),
         comparisons=more.findings,
         success=more.successes,
-        charts=pictures(config, more.drawn(tasks, windows, scored, lines, costs)) if with_charts else (),
+        charts=draw(config, more.drawn(tasks, windows, scored, lines, costs)) if with_charts else (),
         anomalies=tuple(anomalies),
         anomalies_total=sum(row.anomalies for row in anomaly_counts),
         agents=tuple(agents),
