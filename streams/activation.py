@@ -55,6 +55,6 @@ async def _behind(settings: Settings, found: Mapping[Place, LogPosition], goal: 
         if committed >= goal.get(place, 0):
             continue
         first = await first_record(settings, *place, committed, timeout_s=LAST_RECORD_S)
-        if first is not None and first < goal[place]:  # else: transaction markers up to the end
+        if first is not None and first.offset < goal[place]:  # else: transaction markers up to the end
             behind.append(place)
     return behind

@@ -28,6 +28,9 @@ COMMIT_INTERVAL_S: Final = 0.5  # commits only report progress; the truth is the
 FETCH_BYTES_MAX: Final = 4 * 1024 * 1024  # prefetched a partition; must hold at least one largest record
 POLL_INTERVAL_MAX_S: Final = 3_600.0  # longest sink outage before the group would evict a worker that waits
 PROBE_TIMEOUT_S: Final = 30.0
+METADATA_AGE_MAX_MS: Final = (
+    15_000  # how soon partitions added to a topic are noticed; the client's default is 5 minutes
+)
 
 
 def build_app(settings: Settings, engine: Engine) -> faust.App:
@@ -51,6 +54,7 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
         broker_max_poll_interval=POLL_INTERVAL_MAX_S,
         consumer_max_fetch_size=FETCH_BYTES_MAX,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=METADATA_AGE_MAX_MS,
         stream_buffer_maxsize=CHUNKS_BUFFERED_MAX,
         stream_wait_empty=False,
         autodiscover=False,
@@ -114,12 +118,9 @@ class FaustLog:
         end: int | None = self._app.consumer.highwater(self.key(partition))
         return end
 
-    async def first_at(self, partition: Partition, offset: int) -> int:
-        """Reads one record at or after `offset` through a connection of its own."""
-        found = await first_record(self._settings, partition.topic, partition.number, offset, timeout_s=PROBE_TIMEOUT_S)
-        if found is None:
-            return await self.end(partition) or offset  # no record up to the end
-        return found
+    async def first_at(self, partition: Partition, offset: int) -> RawRecord | None:
+        """Reads one record at or after `offset` through a connection of its own; None: none up to the end."""
+        return await first_record(self._settings, partition.topic, partition.number, offset, timeout_s=PROBE_TIMEOUT_S)
 
 
 def committed_offset(app: faust.App, tp: TP) -> int | None:

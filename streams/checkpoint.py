@@ -11,7 +11,8 @@ Never: lets an offset be committed whose rows are not acknowledged and whose sta
     committed <= snapshot <= acknowledged <= folded
 
 Folding goes on during a flush; at most one flush of a partition is in flight. When the rows waiting outgrow
-`flush_rows_max`, `fold` waits for the flush: that is the back-pressure.
+`flush_rows_max`, `fold` waits for the flush: that is the back-pressure. Anomalies of a live log go ahead of the flush,
+which is acknowledged after them.
 
 A worker that is catching up leaves rows of open windows out of most flushes: nothing is lost, because the snapshot
 holds those windows and whoever restores it writes them first.
@@ -36,7 +37,7 @@ from models.settings import Settings
 from sinks.base import RejectedRow, RetryableSinkError, Sink
 from sinks.delivery import deliver
 from streams.fold import PartitionFold
-from streams.outputs import Outputs
+from streams.outputs import ANOMALIES
 from streams.result_rows import VERSION_SHIFT
 from streams.snapshots import SnapshotStore
 
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 
 CATCHING_UP_S: Final = 2.0  # a worker that has been behind the log for so long counts as catching up
 OPEN_WINDOWS_S: Final = 5.0  # then rows of open windows are written this often and not at every flush
+TELLING_MAX: Final = 100  # writes of anomalies while one store is away; what comes then goes with the flush
 
 
 class PartitionWorker:
@@ -78,6 +80,7 @@ class PartitionWorker:
         self._writing = writing
         self._flush_lock = asyncio.Lock()
         self._flush_task: asyncio.Task[None] | None = None
+        self._telling: set[asyncio.Task[None]] = set()  # anomalies on their way, ahead of the flush they belong to
         self._lost: BaseException | None = None  # ended a flush whose rows are now in no memory but the log's
         self._last_flush_s = self._last_snapshot_s = self._last_open_s = clock.monotonic_s()
         self._behind_since_s: float | None = None  # since when the log holds more than is in hand
@@ -109,15 +112,32 @@ class PartitionWorker:
             self._behind_since_s = None
         elif self._behind_since_s is None:
             self._behind_since_s = self._clock.monotonic_s()
+        self._tell_soon()
         waiting = self.fold.outputs.rows
         if waiting >= self._settings.flush_rows_max:
             await self.flush()
-        elif self._flush_due() or self._urgent() or waiting >= self._settings.flush_rows_max // 2:
+        elif self._flush_due() or waiting >= self._settings.flush_rows_max // 2:
             self.flush_soon()
 
-    def _urgent(self) -> bool:
-        """Whether findings wait that somebody may act on now; nobody does on the history of a log."""
-        return self.fold.outputs.urgent and self._behind_since_s is None
+    def _tell_soon(self) -> None:
+        """Starts writing anomalies that somebody may act on now; on the history of a log nobody does."""
+        live = self._behind_since_s is None and self._lost is None
+        if self.fold.outputs.urgent and live and len(self._telling) < TELLING_MAX:
+            telling = asyncio.get_running_loop().create_task(self._tell())
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
+            telling.add_done_callback(_log_failure)
+
+    async def _tell(self) -> None:
+        """Writes the anomalies that wait. The flush that takes the rest is acknowledged only after this."""
+        anomalies = self.fold.outputs.take_anomalies()
+        if anomalies is None:
+            return
+        try:
+            await self._write({ANOMALIES: anomalies.unify_dictionaries()})
+        except BaseException as error:  # cancellation included
+            self._lost = error
+            raise
 
     def flush_soon(self) -> None:
         """Starts a flush in the background unless one is in flight."""
@@ -127,8 +147,9 @@ class PartitionWorker:
             self._flush_task.add_done_callback(_log_failure)
 
     def tick(self) -> None:
-        """Called by a timer: flushes findings, and what has waited for longer than the interval."""
-        if self._flush_due() or self._urgent():
+        """Called by a timer: writes anomalies, and flushes what has waited for longer than the interval."""
+        self._tell_soon()
+        if self._flush_due():
             self.flush_soon()
 
     @property
@@ -164,9 +185,12 @@ class PartitionWorker:
             self._last_open_s = self._last_flush_s
         outputs = self.fold.take_outputs(open_windows=open_windows)
         self.rows_in_flight = outputs.rows
+        telling = list(self._telling)
         state = self.fold.state() if due and at > self.snapshot_offset else None
         try:
-            await self._write(outputs)
+            if outputs.rows:
+                await self._write(await asyncio.to_thread(outputs.batch))
+            await asyncio.gather(*telling)
         except BaseException as error:  # cancellation included
             self._lost = error
             raise
@@ -175,15 +199,17 @@ class PartitionWorker:
         if state is None or await self._save(state, at):
             self.error = None
 
-    async def _write(self, outputs: Outputs) -> None:
-        if not outputs.rows:
-            return
-        batch = await asyncio.to_thread(outputs.batch)
-        rejected: list[RejectedRow] = []
-        for sink in self._sinks:
-            rejected += await self._deliver(sink, batch)
-        if rejected:
-            await self._write_rejected(rejected)
+    async def _write(self, batch: Mapping[str, pa.Table]) -> None:
+        """To all sinks at once: what goes to a topic does not wait for the inserts, nor for a store that is away."""
+        deliveries = [asyncio.ensure_future(self._deliver(sink, batch)) for sink in self._sinks]
+        try:
+            refused = [row for rows in await asyncio.gather(*deliveries) for row in rows]
+        except BaseException:
+            for one in deliveries:
+                one.cancel()
+            raise
+        if refused:
+            await self._write_rejected(refused)
 
     async def _deliver(self, sink: Sink, batch: Mapping[str, pa.Table]) -> list[RejectedRow]:
         wanted = {name: table for name, table in batch.items() if name in sink.tables}

@@ -40,6 +40,7 @@ REVOKE_FLUSH_S: Final = 5.0  # half the shortest rebalance timeout in use: the g
 # while the other waits for its acknowledgement; more would only hold more memory.
 WRITES_AT_ONCE: Final = 2
 SEEK_AGAIN_S: Final = 5.0  # a rebalance may undo a seek; what was fetched before one arrives within this time
+LOSS_SEEN_S: Final = 5.0  # an end told with a fetch may be older than its records; one this old is the log's
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,8 +83,8 @@ class LogPort(Protocol):
         """Offset the next record will get; None before the first fetch."""
         ...
 
-    async def first_at(self, partition: Partition, offset: int) -> int:
-        """Offset of the first record at or after `offset`; offsets may be missing (transaction markers)."""
+    async def first_at(self, partition: Partition, offset: int) -> RawRecord | None:
+        """The first record at or after `offset`, as offsets may be missing (transaction markers); None: no record."""
         ...
 
 
@@ -118,6 +119,7 @@ class Engine:
         self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
         self._adopted: set[Partition] = set()
         self._sought: dict[Partition, _Seek] = {}
+        self._short_since_s: dict[Partition, float] = {}  # since when the log ends before our state
         self._brake = BadInputBrake(ratio_max=settings.bad_input_ratio_max, run_min=settings.bad_input_run_min)
 
     @property
@@ -134,6 +136,8 @@ class Engine:
         """Folds one chunk, or seeks back when records before it are missing."""
         worker = self.workers.get(partition)
         first = records[0].offset
+        if worker is not None:
+            self._require_same_log(partition, worker, records)
         if worker is None or first > worker.fold.next_offset:
             async with self._resuming:
                 worker = await self._resume(partition, log_port)
@@ -145,12 +149,18 @@ class Engine:
         self._brake.observe(partition.topic, len(records), self.counters.dead_letters - dead_letters)
 
     async def adopt(self, partition: Partition, committed: int, log_port: LogPort) -> None:
-        """Looks after a newly assigned partition that may have nothing new to deliver.
+        """Looks after an assigned partition that may have nothing new to deliver; called again and again.
 
         The group's committed offset may lie beyond our state: snapshots were lost, or the fold version is new. Then
         everything after the state is folded again, though the group has read it before.
         """
-        if partition in self._adopted or await log_port.end(partition) is None:
+        end = await log_port.end(partition)
+        if end is None:
+            return
+        worker = self.workers.get(partition)
+        if worker is not None:
+            self._watch_end(partition, worker, end)
+        if partition in self._adopted:
             return
         async with self._resuming:
             self._adopted.add(partition)
@@ -183,6 +193,7 @@ class Engine:
         await asyncio.wait(tasks, timeout=timeout_s)
         for (partition, worker), task in zip(revoked, tasks, strict=True):
             self._sought.pop(partition, None)
+            self._short_since_s.pop(partition, None)
             finished = task.done() and not task.cancelled() and task.exception() is None
             task.cancel()
             # Rows taken out for a flush that did not finish are in no memory but the log's: fold them again.
@@ -196,15 +207,47 @@ class Engine:
             self.workers[partition] = worker
         if await worker.restore():
             log.info("partition_resumed partition=%s next_offset=%d", partition, worker.fold.next_offset)
-        end = await log_port.end(partition)
-        if end is not None and worker.fold.next_offset > end:
-            where = self.snapshots(partition).where
+            end = await log_port.end(partition)
+            if end is not None:
+                self._require_no_loss(partition, worker, end)
+            mark = worker.fold.mark
+            found = None if mark is None else await log_port.first_at(partition, mark.offset)
+            self._require_same_log(partition, worker, [] if found is None else [found])
+        return worker
+
+    def _watch_end(self, partition: Partition, worker: PartitionWorker, end: int) -> None:
+        """Raises LogError when the log has ended before our state does for LOSS_SEEN_S."""
+        if worker.fold.next_offset <= end:
+            self._short_since_s.pop(partition, None)
+        elif (
+            self.clock.monotonic_s() - self._short_since_s.setdefault(partition, self.clock.monotonic_s()) > LOSS_SEEN_S
+        ):
+            self._require_no_loss(partition, worker, end)
+
+    def _require_no_loss(self, partition: Partition, worker: PartitionWorker, end: int) -> None:
+        """Raises LogError when the log ends before our state does."""
+        if worker.fold.next_offset > end:
             raise LogError(
                 f"{partition.topic}[{partition.number}]: our state stands at offset {worker.fold.next_offset}, the "
-                f"log ends at {end}: the log lost records or was replaced under the same id. Restore the log, or "
-                f"remove this partition's snapshots ({where}) to start over from what is left."
+                f"log ends at {end}: {self._lost_log(partition)}"
             )
-        return worker
+
+    def _require_same_log(self, partition: Partition, worker: PartitionWorker, records: Sequence[RawRecord]) -> None:
+        """Raises LogError when another record stands where the last one we folded stood."""
+        mark = worker.fold.mark
+        if mark is None or not records or records[0].offset > mark.offset:
+            return
+        if any(mark.contradicts(record) for record in records):
+            raise LogError(
+                f"{partition.topic}[{partition.number}]: the record at offset {mark.offset} is not the one we folded: "
+                f"{self._lost_log(partition)}"
+            )
+
+    def _lost_log(self, partition: Partition) -> str:
+        return (
+            "the log lost records or was replaced under the same id. Restore the log, or remove this partition's "
+            f"snapshots ({self.snapshots(partition).where}) to start over from what is left."
+        )
 
     async def _bridge(self, partition: Partition, worker: PartitionWorker, first: int, log_port: LogPort) -> bool:
         """True when the chunk at `first` may be folded although it lies beyond the next offset."""
@@ -226,7 +269,8 @@ class Engine:
                 return True  # what the seek was for, though it does not stand exactly there
             if now_s - sought.at_s < SEEK_AGAIN_S:
                 return False  # a chunk fetched before the seek took effect
-        found = next_offset if first == next_offset else await log_port.first_at(partition, next_offset)
+        record = None if first == next_offset else await log_port.first_at(partition, next_offset)
+        found = first if record is None else record.offset
         if found >= first:
             return True  # the offsets between hold no records
         self._sought[partition] = _Seek(next_offset, found, now_s)

@@ -30,6 +30,7 @@ from streams.accepted import AcceptedEvents
 from streams.findings import finding_rows
 from streams.fold_config import FoldConfig
 from streams.interning import DictionaryIds, Interner, Series
+from streams.log_mark import LogMark
 from streams.metric_detectors import MetricDetectors, of_swarm
 from streams.metric_rows import StoredEvents
 from streams.outputs import Counters, Outputs
@@ -83,6 +84,7 @@ class PartitionFold:
         self.counters = counters
         self.outputs = Outputs(origin)
         self.next_offset = 0
+        self.mark: LogMark | None = None  # of the last record folded
         self.watermark_ms = NOT_YET
         self.ids = IdMemory(config.dedup_ids_max)
         self.detectors = ActivityDetectors(off=config.detectors_off)
@@ -122,6 +124,7 @@ class PartitionFold:
         self._fold_events(events, offsets, appended_ms)
         self.counters.records += len(records)
         self.next_offset = records[-1].offset + 1
+        self.mark = LogMark.of(records[-1])
         return len(chunk.errors)
 
     def dead_letter(self, errors: Sequence[DecodeError], records: Sequence[RawRecord]) -> None:
@@ -131,10 +134,9 @@ class PartitionFold:
             self.counters.dead_letters += len(errors)
 
     def report(self, findings: Sequence[Finding]) -> None:
-        """Puts out what named detectors found, without waiting for the next flush."""
+        """Puts out what named detectors found."""
         if findings:
             self.outputs.add("anomalies", finding_rows(findings, self.origin))
-            self.outputs.urgent = True
             self.counters.anomalies += len(findings)
 
     def take_outputs(self, *, open_windows: bool = True) -> Outputs:
@@ -153,6 +155,7 @@ class PartitionFold:
         return msgspec.msgpack.encode(
             {
                 "next_offset": self.next_offset,
+                "mark": self.mark,
                 "watermark_ms": self.watermark_ms,
                 "series": self._series.keys,
                 "units": self._units.keys,
@@ -170,6 +173,7 @@ class PartitionFold:
         """Loads what `state` saved; the caller has checked version, configuration and checksum."""
         data = msgspec.msgpack.decode(state)
         self.next_offset = data["next_offset"]
+        self.mark = None if data["mark"] is None else LogMark(*data["mark"])
         self.watermark_ms = data["watermark_ms"]
         self._series = Interner((swarm, agent, metric) for swarm, agent, metric in data["series"])
         self._units = Interner(data["units"])

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from models.codecs.records import RawRecord
 from models.settings import Settings
 from sinks.kafka.security import client_options
 from streams.topics import SOURCE_TOPICS, BrokerAwayError, full_name
@@ -107,13 +108,16 @@ async def log_ends(consumer: Any, places: Collection[TopicPartition]) -> Mapping
     return {place: int(consumer.highwater(place)) for place in places}
 
 
-async def first_record(settings: Settings, topic: str, partition: int, offset: int, *, timeout_s: float) -> int | None:
-    """Offset of the first record at or after `offset`; None when there is none within `timeout_s`."""
+async def first_record(
+    settings: Settings, topic: str, partition: int, offset: int, *, timeout_s: float
+) -> RawRecord | None:
+    """The first record at or after `offset`; None when there is none within `timeout_s`."""
     place = TopicPartition(topic, partition)
     async with reader(settings) as consumer:
         consumer.assign([place])
         consumer.seek(place, offset)
         try:
-            return int((await asyncio.wait_for(consumer.getone(place), timeout_s)).offset)
+            found = await asyncio.wait_for(consumer.getone(place), timeout_s)
         except TimeoutError:
             return None
+        return RawRecord(found.offset, found.timestamp, found.headers, found.value)

@@ -6,12 +6,15 @@ In: accepted events, Arrow tables of result rows. Out: one batch for the sinks. 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import pyarrow as pa
 
 from models.rows import STREAM_TABLES, TABLES
 from streams.metric_rows import StoredEvents, metric_rows
 from streams.result_rows import Origin
+
+ANOMALIES: Final = "anomalies"
 
 
 @dataclass(slots=True)
@@ -22,13 +25,14 @@ class Outputs:
     tables: dict[str, list[pa.Table]] = field(default_factory=dict)
     events: list[StoredEvents] = field(default_factory=list)  # made into rows of `metrics` when the batch is
     rows: int = 0
-    urgent: bool = False  # holds findings: somebody may have to act at once
+    urgent: bool = False  # holds anomalies: somebody may have to act at once
 
     def add(self, table: str, rows: pa.Table | None) -> None:
         """Appends rows of a result table; None and empty tables are fine."""
         if rows is None or not rows.num_rows:
             return
         self.tables.setdefault(table, []).append(rows)
+        self.urgent |= table == ANOMALIES
         self.rows += rows.num_rows
 
     def add_events(self, events: StoredEvents) -> None:
@@ -36,6 +40,16 @@ class Outputs:
         if len(events):
             self.events.append(events)
             self.rows += len(events)
+
+    def take_anomalies(self) -> pa.Table | None:
+        """The anomalies that wait, for a way of their own; None when there are none."""
+        tables = self.tables.pop(ANOMALIES, None)
+        self.urgent = False
+        if tables is None:
+            return None
+        found = pa.concat_tables(tables)
+        self.rows -= found.num_rows
+        return found
 
     def batch(self) -> dict[str, pa.Table]:
         """One table a result table, in the order of models.rows.TABLES."""

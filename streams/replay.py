@@ -125,12 +125,9 @@ class ReplayLog:
         """The log's end when the replay began."""
         return self._found[partition].end
 
-    async def first_at(self, partition: Partition, offset: int) -> int:
-        """Offset of the first record at or after `offset`."""
-        found = await first_record(
-            self._settings, partition.topic, partition.number, offset, timeout_s=RECORD_TIMEOUT_S
-        )
-        return self._found[partition].end if found is None else found
+    async def first_at(self, partition: Partition, offset: int) -> RawRecord | None:
+        """The first record at or after `offset`."""
+        return await first_record(self._settings, partition.topic, partition.number, offset, timeout_s=RECORD_TIMEOUT_S)
 
 
 async def replay_same_version(

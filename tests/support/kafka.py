@@ -34,7 +34,7 @@ class ApacheKafka:
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.properties: dict[str, str] = {}  # of server.properties, over those of `infra.local.kafka`
-        self._data = data
+        self.data = data
         self._libs = libs
 
     @property
@@ -42,10 +42,10 @@ class ApacheKafka:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> ApacheKafka:
-        command = kafka.node(self._data, self.port, inherited_environment(), libs=self._libs)
-        with (self._data / "server.properties").open("a", encoding="ascii") as file:
+        command = kafka.node(self.data, self.port, inherited_environment(), libs=self._libs)
+        with (self.data / "server.properties").open("a", encoding="ascii") as file:
             file.writelines(f"{name}={value}\n" for name, value in self.properties.items())  # the last one counts
-        log = self._data / "kafka.log"
+        log = self.data / "kafka.log"
         with log.open("ab") as output:
             process = subprocess.Popen(command.argv, stdout=output, stderr=subprocess.STDOUT)
         self.process = process

@@ -113,8 +113,7 @@ class SimConsumer:
         """As of the last fetch."""
         return self._ends.get(partition)
 
-    async def first_at(self, partition: Partition, offset: int) -> int:
+    async def first_at(self, partition: Partition, offset: int) -> RawRecord | None:
         self.probes += 1
-        at = self.log.index_at(partition, offset)
-        records = self.log.records[partition]
-        return records[at].offset if at < len(records) else self.log.ends[partition]
+        found = self.log.raw(partition, self.log.index_at(partition, offset), 1)
+        return found[0] if found else None
