@@ -25,7 +25,8 @@ ROW_PX: Final = 22
 INDENT_PX: Final = 14
 DEPTH_MAX: Final = 6  # indents; deeper agents stand under one another
 NAMES_PX: Final = 190  # at most, of the names with their indents
-NUMBERED_MAX: Final = 12  # arcs with their number beside them: more numbers cover one another
+ARCS_MAX: Final = 24  # pairs a swarm, the busiest: more arcs are a ball of wool; the table has all
+NUMBERED_MAX: Final = 8  # arcs with their number beside them: more numbers cover one another
 WIDEST_PX: Final = 5.0
 REACH_PX: Final = 10.0
 STARTED: Final = "started"
@@ -123,18 +124,16 @@ def _swarm(links: Sequence[LinkRow], rows: Sequence[Row], top: float) -> str:
 
 
 def _arcs(links: Iterable[LinkRow], y: dict[str, float], column: float) -> list[str]:
-    pairs: dict[tuple[str, str], list[LinkRow]] = {}
-    for link in links:
-        if link.source in y and link.target in y:
-            pairs.setdefault((link.source, link.target), []).append(link)
+    pairs = _pairs(link for link in links if link.source in y and link.target in y)
     total = {pair: sum(link.n for link in own) for pair, own in pairs.items()}
+    busiest = sorted(total, key=lambda pair: (-total[pair], pair))[:ARCS_MAX]
     most = max(total.values(), default=1)
-    numbered = sorted(total, key=lambda pair: (-total[pair], pair))[:NUMBERED_MAX]
-    furthest = max((abs(y[a] - y[b]) for a, b in pairs), default=1.0) or 1.0
+    numbered = busiest[:NUMBERED_MAX]
+    furthest = max((abs(y[a] - y[b]) for a, b in busiest), default=1.0) or 1.0
     room = min(theme.WIDTH_PX - theme.EDGE_PX - column - 52, 40 + furthest)
     parts = []
-    for (source, target), own in sorted(pairs.items(), key=lambda item: (-total[item[0]], item[0])):
-        n, from_y, to_y = total[source, target], y[source], y[target]
+    for source, target in busiest:
+        own, n, from_y, to_y = pairs[source, target], total[source, target], y[source], y[target]
         down = to_y >= from_y
         if source == target:
             from_y, to_y = from_y - 5, to_y + 5
@@ -159,6 +158,14 @@ def _arcs(links: Iterable[LinkRow], y: dict[str, float], column: float) -> list[
     return parts
 
 
+def _pairs(links: Iterable[LinkRow]) -> dict[tuple[str, str], list[LinkRow]]:
+    """The messages of each sender and receiver, whatever their type."""
+    pairs: dict[tuple[str, str], list[LinkRow]] = {}
+    for link in links:
+        pairs.setdefault((link.source, link.target), []).append(link)
+    return pairs
+
+
 def _indent(depth: int) -> float:
     return theme.EDGE_PX + 6 + INDENT_PX * min(depth, DEPTH_MAX)
 
@@ -173,4 +180,6 @@ def _said(swarm: str, links: Sequence[LinkRow], shown: int, left_out: int) -> st
         busiest = max(messages, key=lambda k: (k.n, k.source, k.target))
         words += f", {count(sum(k.n for k in messages))} messages, most from {busiest.source} to {busiest.target}"
         words += f" ({count(busiest.n)})"
+        if (pairs := len(_pairs(messages))) > ARCS_MAX:
+            words += f"; the {ARCS_MAX} busiest of {count(pairs)} pairs are drawn"
     return words + (f"; the {shown} with the most links are drawn" if left_out else "")

@@ -120,7 +120,7 @@ def _legend(tone: Tone, label: str, unit: str) -> tuple[list[str], float]:
         plot.Key(quantity(tone.at(share), unit), theme.HEAT, shape="M-6,-6h12v12h-12Z", opacity=tone.of(tone.at(share)))
         for share in shares
     ]
-    drawn, top = plot.legend(keys, title=f"mean {label}{' (log scale)' if tone.logarithmic else ''}")
+    drawn, top = plot.legend(keys, title=f"mean {label}{', log' if tone.logarithmic else ''}")
     return [drawn], top
 
 

@@ -36,7 +36,7 @@ def over_time(windows: Sequence[WindowRow], anomalies: Sequence[AnomalyRow], met
     drawn = named[:SWARMS_MAX]
     marks = [a for a in anomalies if a.metric == metric and a.swarm_id in drawn]
     measure = measure_of(metric, rows[0].unit)
-    shown = scales.shown(measure.unit, max(row.p95 for row in rows))
+    shown = scales.shown_of(measure.unit, [row.p95 for row in rows])
     title = f"{measure.label[:1].upper()}{measure.label[1:]} over time"
     description = (
         f"{len(rows)} windows of {_seconds(size_ms)}, "

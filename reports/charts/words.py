@@ -31,7 +31,7 @@ def line(windows: Sequence[WindowRow], anomalies: Sequence[AnomalyRow], metric: 
     size = window_size(windows)
     rows = [row for row in windows if row.window_ms == size]
     measure = measure_of(metric, rows[0].unit)
-    shown = scales.shown(measure.unit, max(row.p95 for row in rows))
+    shown = scales.shown_of(measure.unit, [row.p95 for row in rows])
     lines: list[str] = []
     for swarm in dict.fromkeys(row.swarm_id for row in rows):
         own = [row for row in rows if row.swarm_id == swarm]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reports.analysis.correlation import correlations
+from reports.charts import graph as graphs
 from reports.charts import heatmap as heatmaps
 from reports.charts import line, svg, theme
 from reports.charts import timeline as timelines
@@ -198,6 +199,15 @@ def test_a_graph_of_too_many_agents_keeps_the_busiest_and_counts_the_others() ->
     assert ">agent-0<" in chart.svg
 
 
+def test_of_very_many_pairs_the_busiest_are_drawn_and_the_table_has_all() -> None:
+    links = [LinkRow("s", f"a{i}", f"a{j}", "handoff", 1 + 10 * i + j) for i in range(8) for j in range(8) if i != j]
+    chart = _made(graph(links))
+    assert chart.svg.count("data-v=") == graphs.ARCS_MAX
+    assert f"the {graphs.ARCS_MAX} busiest of 56 pairs are drawn" in chart.description
+    assert chart.table is not None
+    assert len(chart.table.rows) == 56
+
+
 def test_the_order_in_which_links_arrive_changes_nothing() -> None:
     links = READER.links(SWARMS[:1], EVER).rows
     assert _made(graph(links)).svg == _made(graph(links[::-1])).svg
@@ -240,6 +250,7 @@ def test_the_page_about_charts_names_the_limits_of_the_code() -> None:
         f"{POINTS_MAX} points",
         f"{OUTLIERS_MAX} dots",
         f"{heatmaps.AGENTS_MAX} agents of a heatmap, {timelines.AGENTS_MAX} of a timeline, {AGENTS_MAX} of a graph",
+        f"{graphs.ARCS_MAX} pairs of a graph",
         f"{heatmaps.COLUMNS_MAX} stretches",
         f"{BARS_MAX} activities",
         f"{CHART_ROWS_MAX} rows of a chart's table",
