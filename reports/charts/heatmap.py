@@ -17,7 +17,7 @@ from reports.render.times import short
 from reports.render.view import Chart, table_of
 
 COLUMNS_MAX: Final = 48  # stretches of time: a cell is then as wide as a fingertip is exact
-AGENTS_MAX: Final = 24  # rows a swarm, those with the most events; the others are counted
+AGENTS_MAX: Final = 36  # rows, shared by the swarms, those with the most events; the others are counted
 SWARMS_MAX: Final = 3  # one under the other
 ROW_PX: Final = 17
 SWATCHES: Final = 5
@@ -43,7 +43,7 @@ def heatmap(cells: Sequence[CellRow], metric: str, size_ms: int, *, name: str = 
         return None
     measure = measure_of(metric, cells[0].unit)
     swarms = list(dict.fromkeys(cell.swarm_id for cell in cells))
-    rows = {s: agents_of([c for c in cells if c.swarm_id == s]) for s in swarms[:SWARMS_MAX]}
+    rows = rows_of(cells)
     drawn = [c for c in cells if c.agent_id in rows.get(c.swarm_id, ())]
     tone = Tone([c.mean for c in drawn])
     parts, top = _legend(tone, measure.label, measure.unit)
@@ -124,12 +124,18 @@ def _legend(tone: Tone, label: str, unit: str) -> tuple[list[str], float]:
     return [drawn], top
 
 
-def agents_of(cells: Sequence[CellRow]) -> list[str]:
-    """The agents of one swarm that are drawn, in the order of their names."""
+def rows_of(cells: Sequence[CellRow]) -> dict[str, list[str]]:
+    """The agents that are drawn of each swarm that is, in the order of their names."""
+    swarms = list(dict.fromkeys(cell.swarm_id for cell in cells))[:SWARMS_MAX]
+    most = AGENTS_MAX // len(swarms)
+    return {s: _agents([c for c in cells if c.swarm_id == s], most) for s in swarms}
+
+
+def _agents(cells: Sequence[CellRow], most: int) -> list[str]:
     events: dict[str, int] = {}
     for cell in cells:
         events[cell.agent_id] = events.get(cell.agent_id, 0) + cell.n
-    return sorted(sorted(events, key=lambda agent: (-events[agent], agent))[:AGENTS_MAX], key=natural)
+    return sorted(sorted(events, key=lambda agent: (-events[agent], agent))[:most], key=natural)
 
 
 def natural(name: str) -> tuple[tuple[int, int | str], ...]:

@@ -19,6 +19,7 @@ from reports.render.times import short
 from reports.render.view import Chart, table_of
 
 WINDOWS_MAX: Final = 1_500  # points of one line, 20 KB: three a pixel, so that a spike is still seen
+WINDOWS_OF_CHART_MAX: Final = 4_000  # of all its lines: 100 KB, so that a page with many stays below 2 MB
 GAP_FACTOR: Final = 2.5  # times the usual distance of two windows: two that are missing in a row are a gap, one is not
 SWARMS_MAX: Final = 6  # panels under one another: a screen's height
 HEIGHT_PX: Final = 130
@@ -90,14 +91,14 @@ def over_time(windows: Sequence[WindowRow], anomalies: Sequence[AnomalyRow], met
 
 
 def window_size(rows: Sequence[WindowRow]) -> int:
-    """The smallest window that keeps every line within WINDOWS_MAX points; else the largest there is."""
+    """The smallest window that keeps every line and the chart within their points; else the largest there is."""
     sizes = sorted({row.window_ms for row in rows})
     for size in sizes:
         counts: dict[str, int] = {}
         for row in rows:
             if row.window_ms == size:
                 counts[row.swarm_id] = counts.get(row.swarm_id, 0) + 1
-        if max(counts.values()) <= WINDOWS_MAX:
+        if max(counts.values()) <= WINDOWS_MAX and sum(counts.values()) <= WINDOWS_OF_CHART_MAX:
             return size
     return sizes[-1] if sizes else 0
 

@@ -17,7 +17,7 @@ from reports.numbers import count, number, quantity
 from reports.queries.port import TaskRow
 from reports.render.view import Chart, table_of
 
-POINTS_MAX: Final = 600  # drawn a side: more is a blot, and 100 bytes each
+POINTS_MAX: Final = 900  # drawn, all sides together: more is a blot, and 150 bytes each
 SIDES_MAX: Final = 6
 
 
@@ -43,7 +43,7 @@ def points_of(sides: Sequence[str], tasks: Sequence[TaskRow], x: str, y: str) ->
 def scatter(data: Points, found: Sequence[Correlation], *, name: str = "scatter") -> Chart | None:
     """A point a task; `found` are the correlations of the two measures, one a side."""
     sides = dict(list(data.sides.items())[:SIDES_MAX])
-    drawn = {side: thinned(own) for side, own in sides.items()}
+    drawn = {side: thinned(own, POINTS_MAX // len(sides)) for side, own in sides.items()}
     if sum(map(len, drawn.values())) < 2:
         return None
     of_x, of_y = measure_of(data.x), measure_of(data.y)
@@ -86,12 +86,12 @@ def scatter(data: Points, found: Sequence[Correlation], *, name: str = "scatter"
     return Chart(name, title, description, picture, table)
 
 
-def thinned(own: Sequence[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
+def thinned(own: Sequence[tuple[str, float, float]], most: int) -> list[tuple[str, float, float]]:
     """Every k-th in the order of x, so that what is drawn covers the same range; all while they are few."""
-    if len(own) <= POINTS_MAX:
+    if len(own) <= most:
         return list(own)
     ordered = sorted(own, key=lambda point: (point[1], point[2], point[0]))
-    return [ordered[round(i * (len(ordered) - 1) / (POINTS_MAX - 1))] for i in range(POINTS_MAX)]
+    return [ordered[round(i * (len(ordered) - 1) / (most - 1))] for i in range(most)]
 
 
 def _said(side: str, n: int, drawn: int, found: Sequence[Correlation]) -> str:

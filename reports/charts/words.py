@@ -12,7 +12,8 @@ from typing import Final
 from reports.charts import scales, terminal
 from reports.charts.distribution import Distribution, quantile, shown_values
 from reports.charts.graph import STARTED, rows_of
-from reports.charts.heatmap import Tone, agents_of
+from reports.charts.heatmap import Tone
+from reports.charts.heatmap import rows_of as agent_rows
 from reports.charts.histogram import bin_edges, counted
 from reports.charts.line import pieces, window_size
 from reports.charts.scatter import Points
@@ -103,8 +104,8 @@ def heatmap(cells: Sequence[CellRow], metric: str, size_ms: int, width: int) -> 
     """One row an agent; the darker, the higher."""
     measure = measure_of(metric, cells[0].unit)
     lines: list[str] = []
-    rows = {s: agents_of([c for c in cells if c.swarm_id == s]) for s in dict.fromkeys(c.swarm_id for c in cells)}
-    drawn = [c for c in cells if c.agent_id in rows[c.swarm_id]]
+    rows = agent_rows(cells)
+    drawn = [c for c in cells if c.agent_id in rows.get(c.swarm_id, ())]
     tone = Tone([c.mean for c in drawn])
     first, last = min(c.start_ms for c in drawn), max(c.start_ms for c in drawn)
     x = scales.utc([first, last + size_ms], 0, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,8 @@ from reports.charts.line import over_time
 from reports.charts.scales import DAY_MS, fitting
 from reports.charts.scatter import POINTS_MAX, points_of, scatter
 from reports.charts.timeline import timeline
-from reports.pictures import task_values
+from reports.config import ReportConfig
+from reports.pictures import Drawn, pictures, task_values
 from reports.queries.clickhouse import BARS_MAX
 from reports.queries.port import BarRow, CellRow, LinkRow, TaskRow, TimeRange, WindowRow
 from reports.render.view import CHART_ROWS_MAX, Chart
@@ -228,6 +230,36 @@ def test_a_table_beside_a_chart_has_a_bound_and_names_what_it_leaves_out() -> No
     assert chart.table.note == f"{CHART_ROWS_MAX} of {CHART_ROWS_MAX + 50} rows; the query gives all"
 
 
+def test_the_largest_charts_there_can_be_leave_a_page_below_two_megabytes() -> None:
+    swarms = [f"a-swarm-with-a-long-name-{i}" for i in range(6)]
+    agents = [f"an-agent-with-a-long-name-{i}" for i in range(60)]
+    metrics = ["task_duration", "response_time", "cpu_usage", "memory_usage"]
+    windows = [
+        WindowRow(s, m, 10_000, T0_MS + 10_000 * i, 3, 100.0 + i % 13, 200.0 + i % 17, "ms")
+        for m in metrics
+        for s in swarms
+        for i in range(line.WINDOWS_OF_CHART_MAX // 6)
+    ]
+    cells = [CellRow(s, a, T0_MS + 60_000 * i, 3, 7.0 + i, "ms") for s in swarms for a in agents for i in range(48)]
+    tasks = [replace(_task(f"task-{i}", 1.0 + i, 1 + i % 7), swarm_id=s) for s in swarms for i in range(2_000)]
+    links = [LinkRow(s, a, b, "handoff", 3) for s in swarms for a in agents for b in agents]
+    bars = [
+        BarRow(
+            swarms[0], "r", "tool_call", agents[i % 60], "a-tool", "completed", T0_MS + 50 * i, T0_MS + 90 * i, 9_999
+        )
+        for i in range(BARS_MAX)
+    ]
+    config = ReportConfig(swarms=tuple(swarms), kind="technical")
+    data = Drawn((), (), tasks, windows, (), metrics, (), cells, 60_000, links, bars)
+    charts = pictures(config, data)
+    assert {c.name for c in charts} >= {"durations", "box", "scatter", "timeline", "graph", "heatmap"}
+    tables = [cell for c in charts if c.table for row in c.table.rows for cell in row]
+    markup = len("<td></td>")
+    size = sum(len(c.svg) + 2 * len(c.description) for c in charts) + sum(len(cell) + markup for cell in tables)
+    print(f"{size:,} bytes of charts and their tables")
+    assert size < 1_600_000, "what else a report holds is a few hundred kilobytes"
+
+
 def test_data_in_names_is_text_everywhere() -> None:
     links = [LinkRow(EVIL, EVIL, "b", EVIL, 1), LinkRow(EVIL, EVIL, "b", "started", 1)]
     bars = [BarRow(EVIL, EVIL, "task", EVIL, EVIL, EVIL, T0_MS, T0_MS + 5, 1)]
@@ -243,11 +275,11 @@ def test_data_in_names_is_text_everywhere() -> None:
 def test_the_page_about_charts_names_the_limits_of_the_code() -> None:
     page = (Path(__file__).parents[2] / "docs" / "charts.md").read_text("utf-8")
     for words in (
-        f"{line.WINDOWS_MAX:,} windows a line",
+        f"{line.WINDOWS_MAX:,} windows a line, {line.WINDOWS_OF_CHART_MAX:,} a chart",
         f"a gap is {line.GAP_FACTOR} times",
         f"{line.SWARMS_MAX} swarms or sides, {heatmaps.SWARMS_MAX} of a heatmap or graph",
         f"{STEPS_MAX} steps",
-        f"{POINTS_MAX} points",
+        f"{POINTS_MAX} points of a scatter",
         f"{OUTLIERS_MAX} dots",
         f"{heatmaps.AGENTS_MAX} agents of a heatmap, {timelines.AGENTS_MAX} of a timeline, {AGENTS_MAX} of a graph",
         f"{graphs.ARCS_MAX} pairs of a graph",
