@@ -71,11 +71,24 @@ def environment() -> Iterator[dict[str, str]]:
         for i in range(12)
         if i not in (6, 7, 8)
     ]
+    hourly = [
+        window_row(
+            [(float(hour % 24), 1.0), (float(hour % 24), 3.0)],
+            swarm_id="long",
+            agent_id="a0",
+            metric="cpu_usage",
+            unit="ratio",
+            window_ms=10_000,
+            window_start=T0 + timedelta(hours=hour),
+        )
+        for hour in range(120)
+    ]
+    ends = [_row(900 + i, "task", 3600 * hour, 5, "long", task_id=f"end-{i}") for i, hour in enumerate((0, 119))]
     runs = [{"swarm_id": "s", "run_id": "r1", "started_at": T0, "offset": 1}]
     with migrated_database() as settings:
         client = connect(settings)
-        client.insert_arrow("activities", table("activities", _rows()))
-        client.insert_arrow("windows", table("windows", windows))
+        client.insert_arrow("activities", table("activities", _rows() + ends))
+        client.insert_arrow("windows", table("windows", windows + hourly))
         client.insert_arrow("swarms", table("swarms", runs))
         client.close()
         yield {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **environment_of(settings)}
@@ -132,6 +145,20 @@ def test_a_heatmap_of_a_metric_has_each_agents_own_means(environment: dict[str, 
     assert "1,000 %" in rows[0][1], "10 as a ratio"
 
 
+def test_a_heatmap_of_days_is_made_of_hours(environment: dict[str, str], tmp_path: Path) -> None:
+    page = tmp_path / "days.html"
+    made = _chart(environment, "heatmap", "long", "--metric", "cpu_usage", "--out", str(page))
+    assert made.returncode == 0, made.stderr
+    text = page.read_text("utf-8")
+    assert "hour_cells" in text
+    assert "FROM v_hours" in text
+    means = re.findall(
+        r"<tr><th scope=\"row\">[^<]+</th><td>long</td><td>a0</td><td>([\d,]+) %</td><td>(\d+)</td>", text
+    )
+    assert [n for _, n in means] == ["6"] * 40, "three hours of two events each"
+    assert means[0][0] == "100", "hours 0, 1 and 2 of the day"
+
+
 def test_the_same_tasks_are_counted_as_in_a_comparison(environment: dict[str, str]) -> None:
     said = _chart(environment, "box", "s", "other", "--format", "terminal").stdout.replace("\n", " ")
     assert "s: median 16.5 s" in said
@@ -142,6 +169,10 @@ def test_the_same_tasks_are_counted_as_in_a_comparison(environment: dict[str, st
 def test_a_filter_a_period_and_a_part_of_a_swarm_are_sides_too(environment: dict[str, str]) -> None:
     said = _chart(environment, "ecdf", "model=m0", "--filter", "agent=a0", "--format", "terminal").stdout
     assert "of 8 tasks" in said.replace("\n", " ")
+    for kind in ("heatmap", "graph", "timeline"):
+        part = _chart(environment, kind, "swarm=s,agent=a0", "--format", "terminal")
+        assert part.returncode == 0, part.stderr
+        assert "a1 │" not in part.stdout
     late = ("--from", "2026-03-01T12:02:00Z", "--to", "2026-03-01T12:03:00Z")
     assert "of 6 tasks" in _chart(environment, "ecdf", "s", *late, "--format", "terminal").stdout.replace("\n", " ")
 
