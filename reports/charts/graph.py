@@ -124,7 +124,7 @@ def _swarm(links: Sequence[LinkRow], rows: Sequence[Row], top: float) -> str:
 
 
 def _arcs(links: Iterable[LinkRow], y: dict[str, float], column: float) -> list[str]:
-    pairs = _pairs(link for link in links if link.source in y and link.target in y)
+    pairs = pairs_of(link for link in links if link.source in y and link.target in y)
     total = {pair: sum(link.n for link in own) for pair, own in pairs.items()}
     busiest = sorted(total, key=lambda pair: (-total[pair], pair))[:ARCS_MAX]
     most = max(total.values(), default=1)
@@ -158,7 +158,7 @@ def _arcs(links: Iterable[LinkRow], y: dict[str, float], column: float) -> list[
     return parts
 
 
-def _pairs(links: Iterable[LinkRow]) -> dict[tuple[str, str], list[LinkRow]]:
+def pairs_of(links: Iterable[LinkRow]) -> dict[tuple[str, str], list[LinkRow]]:
     """The messages of each sender and receiver, whatever their type."""
     pairs: dict[tuple[str, str], list[LinkRow]] = {}
     for link in links:
@@ -180,6 +180,6 @@ def _said(swarm: str, links: Sequence[LinkRow], shown: int, left_out: int) -> st
         busiest = max(messages, key=lambda k: (k.n, k.source, k.target))
         words += f", {count(sum(k.n for k in messages))} messages, most from {busiest.source} to {busiest.target}"
         words += f" ({count(busiest.n)})"
-        if (pairs := len(_pairs(messages))) > ARCS_MAX:
+        if (pairs := len(pairs_of(messages))) > ARCS_MAX:
             words += f"; the {ARCS_MAX} busiest of {count(pairs)} pairs are drawn"
     return words + (f"; the {shown} with the most links are drawn" if left_out else "")

@@ -11,7 +11,7 @@ from typing import Final
 
 from reports.charts import scales, terminal
 from reports.charts.distribution import Distribution, quantile, shown_values
-from reports.charts.graph import STARTED, rows_of
+from reports.charts.graph import ARCS_MAX, STARTED, Row, pairs_of, rows_of
 from reports.charts.heatmap import Tone
 from reports.charts.heatmap import rows_of as agent_rows
 from reports.charts.histogram import bin_edges, counted
@@ -23,7 +23,6 @@ from reports.numbers import count, quantity
 from reports.queries.port import AnomalyRow, BarRow, CellRow, LinkRow, ModelCostRow, WindowRow
 
 BINS_MAX: Final = 16  # lines of one side's histogram
-MESSAGES_MAX: Final = 20  # lines of the most frequent messages
 UTC: Final = "event time (UTC)"
 
 
@@ -144,20 +143,24 @@ def graph(links: Sequence[LinkRow], width: int) -> str:
         own = [link for link in links if link.swarm_id == swarm]
         rows, left_out = rows_of(own)
         lines += [*([""] if lines else []), terminal.cut(f"{swarm} · agents", width)]
-        lines += [terminal.cut(f"{'   ' * row.depth}{'└─ ' if row.depth else ''}{row.agent}", width) for row in rows]
+        lines += [_branch(row, width) for row in rows]
         if left_out:
             lines.append(f"and {count(left_out)} more")
-        messages = sorted((k for k in own if k.kind != STARTED), key=lambda k: (-k.n, k.source, k.target))
-        lines += terminal.bars(
-            [
-                (f"{k.source} → {k.target}", k.n, f"{count(k.n)} {terminal.clean(k.kind)}")
-                for k in messages[:MESSAGES_MAX]
-            ],
-            width=width,
-        )
-        if len(messages) > MESSAGES_MAX:
-            lines.append(f"and {count(len(messages) - MESSAGES_MAX)} more pairs")
+        pairs = pairs_of(k for k in own if k.kind != STARTED)
+        busiest = sorted(pairs, key=lambda pair: (-sum(k.n for k in pairs[pair]), pair))[:ARCS_MAX]
+        bars = []
+        for source, target in busiest:
+            told = pairs[source, target]
+            kinds = ", ".join(f"{count(k.n)} {k.kind}" for k in told)
+            bars.append((f"{source} → {target}", sum(k.n for k in told), terminal.cut(kinds, width // 3)))
+        lines += terminal.bars(bars, width=width)
     return "\n".join(lines)
+
+
+def _branch(row: Row, width: int) -> str:
+    """An agent under the one that started it; deep ones keep room for their names."""
+    indent = ("   " * (min(row.depth, width // 8) - 1) + "└─ ") if row.depth else ""
+    return indent + terminal.cut(row.agent, width - len(indent))
 
 
 def cost(costs: Sequence[ModelCostRow], width: int) -> str:

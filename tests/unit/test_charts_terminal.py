@@ -88,6 +88,16 @@ def test_the_darkest_cell_is_the_highest_value_and_a_missing_one_is_blank() -> N
     assert set(row[2 * third + 1 :].rstrip()) == {"█"}
 
 
+def test_an_agent_stands_below_and_further_in_than_the_one_that_started_it() -> None:
+    links = [LinkRow("s", a, b, "started", 1) for a, b in (("main", "lead"), ("lead", "one"), ("lead", "two"))]
+    assert words.graph(links, 80).splitlines()[1:] == ["main", "└─ lead", "   └─ one", "   └─ two"]
+
+
+def test_messages_of_one_pair_are_one_bar_with_each_type_named() -> None:
+    links = [LinkRow("s", "a", "b", "handoff", 3), LinkRow("s", "a", "b", "question", 1)]
+    assert words.graph(links, 80).splitlines()[-1].endswith("█ 3 handoff, 1 question")
+
+
 def test_a_bar_is_as_long_as_its_share_to_an_eighth_of_a_column() -> None:
     full, half, none = terminal.bars([("a", 8, "8"), ("b", 4, "4"), ("c", 0, "0")], width=41)
     assert full.count("█") == 2 * half.count("█") == 36
