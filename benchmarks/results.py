@@ -82,9 +82,10 @@ def publish(
 
 
 def command() -> str:
-    """The line that prints these figures again."""
+    """The line that prints these figures again; a folder of this machine (`--data`) is none of its conditions."""
     module = Path(sys.argv[0]).stem
-    flags = " ".join(word for word in sys.argv[1:] if word != "--write")
+    words = [word for word in sys.argv[1:] if word != "--write"]
+    flags = " ".join(word for last, word in zip(["", *words], words, strict=False) if "--data" not in (last, word))
     return f"make bench BENCH={module}" + (f' BENCH_FLAGS="{flags}"' if flags else "")
 
 

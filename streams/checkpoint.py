@@ -14,7 +14,8 @@ Folding goes on during a flush; at most one flush of a partition is in flight. W
 `flush_rows_max`, `fold` waits for the flush: that is the back-pressure. Anomalies of a live log go ahead of the flush,
 which is acknowledged after them.
 
-A worker that is catching up leaves rows of open windows out of most flushes: nothing is lost, because the snapshot
+A worker that is catching up flushes when many rows wait and not every second: few large inserts cost the stores a
+fraction of many small ones. It leaves rows of open windows out of most flushes: nothing is lost, because the snapshot
 holds those windows and whoever restores it writes them first.
 """
 
@@ -44,7 +45,7 @@ from streams.snapshots import SnapshotStore
 log = logging.getLogger(__name__)
 
 CATCHING_UP_S: Final = 2.0  # a worker that has been behind the log for so long counts as catching up
-OPEN_WINDOWS_S: Final = 5.0  # then rows of open windows are written this often and not at every flush
+CATCH_UP_INTERVAL_S: Final = 5.0  # then it flushes this often unless enough rows wait, and open windows only this often
 TELLING_MAX: Final = 100  # writes of anomalies while one store is away; what comes then goes with the flush
 
 
@@ -250,14 +251,15 @@ class PartitionWorker:
             or (self.fold.next_offset > self.snapshot_offset and self._snapshot_due())
             or (self._open_waiting and self._shows_open_windows())
         )
-        return due and age_s * 1000 >= self._settings.flush_interval_ms
+        interval_s = self._settings.flush_interval_ms / 1_000
+        return due and age_s >= (max(interval_s, CATCH_UP_INTERVAL_S) if self._catching_up() else interval_s)
+
+    def _catching_up(self) -> bool:
+        return self._behind_since_s is not None and self._clock.monotonic_s() - self._behind_since_s > CATCHING_UP_S
 
     def _shows_open_windows(self) -> bool:
         """A worker that is catching up shows open windows less often: most are closed before anyone could look."""
-        now_s = self._clock.monotonic_s()
-        if self._behind_since_s is None or now_s - self._behind_since_s <= CATCHING_UP_S:
-            return True
-        return now_s - self._last_open_s >= OPEN_WINDOWS_S
+        return not self._catching_up() or self._clock.monotonic_s() - self._last_open_s >= CATCH_UP_INTERVAL_S
 
     def _snapshot_due(self) -> bool:
         age_s = self._clock.monotonic_s() - self._last_snapshot_s

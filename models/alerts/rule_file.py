@@ -119,20 +119,26 @@ class _Reader:
         line = self.lines.of(path)
         if name in self.known:
             self._note((*path, "name"), name, f"name: used before in line {self.known[name]}; names are unique")
-            return None
-        self.known[name] = line
-        kind = item.get("kind")
-        if not isinstance(kind, str) or kind not in KINDS:
-            self._note(
-                (*path, "kind"), name, f"kind: {kind!r} is not one of {', '.join(KINDS)}{_did_you_mean(kind, KINDS)}"
-            )
+        self.known.setdefault(name, line)
+        kind = self._kind(path, name, item)
+        if kind is None:
             return None
         try:
-            return KINDS[kind].model_validate(dict(item))  # type: ignore[return-value]  # KINDS holds the six of Rule
+            return KINDS[kind].model_validate({**item, "kind": kind})  # type: ignore[return-value]  # KINDS: those of Rule
         except ValidationError as error:
             for problem in error.errors():
                 self._problem(path, name, KINDS[kind], problem)
             return None
+
+    def _kind(self, path: Sequence[str | int], name: str, item: Mapping[str, Any]) -> str | None:
+        """The rule's kind. After a slip of the pen the one it meant, so that its other mistakes are told as well."""
+        kind = item.get("kind")
+        if isinstance(kind, str) and kind in KINDS:
+            return kind
+        self._note(
+            (*path, "kind"), name, f"kind: {kind!r} is not one of {', '.join(KINDS)}{_did_you_mean(kind, KINDS)}"
+        )
+        return next(iter(difflib.get_close_matches(str(kind), list(KINDS), n=1)), None)
 
     def check_composites(self, rules: Sequence[CompositeRule]) -> None:
         """Members exist, and are no composites: a chain of those could be a circle."""

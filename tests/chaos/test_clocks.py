@@ -1,4 +1,4 @@
-"""Clocks are wrong, events are late and out of order: the final rows do not depend on the order of arrival."""
+"""Clocks are wrong or jump, events are late and out of order: the final rows depend on none of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from models.settings import Settings
 from sinks.clickhouse.client import connect
 from tests.chaos import scale
 from tests.support.installation import Broker, installation
-from tests.support.load import Sent, fill
+from tests.support.load import Load, Sent, fill
+from tests.support.traffic import Traffic
 from tests.support.verdict import compare_when_drained
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -33,6 +35,40 @@ ORDERS: dict[str, Callable[[dict[str, Any], random.Random], float]] = {
     "shuffled within ten minutes": lambda event, chance: event["timestamp"] + chance.uniform(0, SHUFFLE_MS),
     "backwards": lambda event, _: -event["timestamp"],
 }
+FAKETIME = "**/faketime/libfaketimeMT.so.1"  # of Debian's package libfaketime
+JUMPS = ("+3600", "-3600", "-864000", "+0")  # seconds from the true time
+
+
+def test_rows_equal_the_recount_after_the_workers_clock_jumped(
+    broker: Broker, settings: Settings, figures: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = next(Path("/usr/lib").glob(FAKETIME), None)
+    if library is None:
+        pytest.skip("libfaketime is not installed")
+    clock = tmp_path / "clock"
+    clock.write_text("+0")
+    for name, value in {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # a clock that is set does not move this one
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = settings.model_copy(update={"kafka_bootstrap": broker.bootstrap})
+    with (
+        installation(broker, settings, workers=2) as running,
+        Load(broker.bootstrap, Traffic(scale.SEED + 7).records, records_per_s=200) as load,
+    ):
+        for jump in JUMPS:
+            clock.write_text(jump)
+            running.count("jumps")
+            load.keep_on(2 + scale.seconds(1) / len(JUMPS))
+            told_ms = running.workers["worker-1"].status()["updated_at_ms"]
+            assert abs(told_ms - time.time() * 1000 - float(jump) * 1000) < HOUR_MS / 4, "the clock did not jump"
+        load.stop()
+        verdict = compare_when_drained(settings)
+        running.check_alive()
+        figures(events=verdict.events, **running.faults, differences=0, drain_s=verdict.drain_s)
 
 
 def test_final_rows_are_the_same_in_every_order_of_arrival(

@@ -58,9 +58,12 @@ def test_every_mistake_is_told_at_once_with_line_rule_field_and_what_to_write() 
         "rules.yaml:4: rule cpu: action: missing; one sentence: what the person who gets it should do",
         "rules.yaml:13: rule both: there is no rule 'cpuu'; did you mean cpu?",
         "rules.yaml:18: rule cpu: name: used before in line 4; names are unique",
+        # A slip in the kind or a name used twice hides no other mistake of the rule.
+        "rules.yaml:2: rule a: window: missing; for example 5m",
+        "rules.yaml:18: rule cpu: metric: missing; for example error_rate",
     ):
         assert line in said
-    assert len(said) == 10
+    assert len(said) == 20
     assert said[-2 if "rule both" in said[-1] else -1].startswith("rules.yaml:20: ")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.checkpoint import CATCHING_UP_S, OPEN_WINDOWS_S
+from streams.checkpoint import CATCH_UP_INTERVAL_S, CATCHING_UP_S
 from tests.support.engine_bench import HERE, Bench, eventually
 
 
@@ -33,13 +33,36 @@ async def test_a_worker_that_catches_up_shows_open_windows_less_often_and_in_the
     assert shown() == 10  # behind, but not for long
     await fold(10, after_s=CATCHING_UP_S + 1)
     assert shown() == 10  # catching up
-    await fold(10, after_s=OPEN_WINDOWS_S)
+    await fold(10, after_s=CATCH_UP_INTERVAL_S)
     assert shown() == 30
     await fold(30, after_s=1)
     assert shown() == 30
     await fold(40, after_s=1)
     assert shown() == 100  # nothing is left in the log
     assert len(bench.sink.rows("metrics")) == 100
+
+
+async def test_a_worker_that_catches_up_flushes_every_few_seconds_and_at_once_when_it_has_caught_up(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path, flush_interval_ms=1_000)
+    await bench.sink.start()
+    bench.append(100)
+
+    async def fold(count: int) -> None:
+        """Folds `count` records a second later and lets a flush that has begun end."""
+        bench.clock.advance(1_000)
+        bench.fetch(count)
+        await bench.deliver()
+        if (flush := bench.engine.workers[HERE]._flush_task) is not None:
+            await flush
+
+    stored = []
+    for _ in range(9):
+        await fold(10)
+        stored.append(len(bench.sink.rows("metrics")))
+    # Every second while it may be a hiccup, then after five more, and again when nothing is left.
+    assert stored == [0, 20, 30, 30, 30, 30, 30, 80, 90]
 
 
 async def test_open_windows_that_were_not_shown_before_a_crash_are_shown_by_the_next_worker(tmp_path: Path) -> None:
