@@ -206,6 +206,7 @@ class WindowRow:
     events: int
     mean: float
     p95: float
+    unit: str = ""  # '' where the events named none
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +259,44 @@ class AlertRow:
     at_ms: int
     reason: str
     alert_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellRow:
+    """One agent in one stretch of time that begins at start_ms: the mean of `n` values of a metric."""
+
+    swarm_id: str
+    agent_id: str
+    start_ms: int
+    n: int
+    mean: float
+    unit: str = ""  # '' where the events named none
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """From one agent to another: it started it (`started`, n activities), or told it (a type of message, n of them)."""
+
+    swarm_id: str
+    source: str
+    target: str
+    kind: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class BarRow:
+    """One activity with both ends, epoch ms; `total`: how many there are of the same run, drawn or not."""
+
+    swarm_id: str
+    run_id: str
+    kind: str
+    agent_id: str
+    name: str
+    status: str
+    started_ms: int
+    ended_ms: int
+    total: int
 
 
 class Reader(Protocol):
@@ -329,4 +368,16 @@ class Reader(Protocol):
 
     def analysis(self, swarm_ids: Sequence[str], time: TimeRange) -> AnalysisReader | None:
         """The questions of an analysis about the same swarms; None where only recorded rows can be asked."""
+        ...
+
+    def cells(self, swarm_ids: Sequence[str], metric: str, time: TimeRange, bucket_ms: int) -> Result[CellRow]:
+        """Means of a metric by agent and stretch of time; those of task_duration from the tasks themselves."""
+        ...
+
+    def links(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[LinkRow]:
+        """Who started whom, who told whom; the most frequent."""
+        ...
+
+    def bars(self, swarm_ids: Sequence[str], run_id: str, time: TimeRange) -> Result[BarRow]:
+        """What was done when in a run ('' = the run without a name)."""
         ...

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from reports.queries import sqltext
-from reports.queries.clickhouse import ClickHouseReader
+from reports.queries.clickhouse import BARS_MAX, CELLS_MAX, LINKS_MAX, ClickHouseReader
 from reports.queries.port import (
     ActivityRow,
     AgentMetricRow,
@@ -22,10 +22,13 @@ from reports.queries.port import (
     AlertRow,
     AnomalyCountRow,
     AnomalyRow,
+    BarRow,
     BreakdownRow,
     CallRow,
+    CellRow,
     ConfigurationRow,
     DeadLetterRow,
+    LinkRow,
     ModelCostRow,
     Result,
     RunRow,
@@ -39,7 +42,7 @@ from reports.queries.side import Condition, Side, condition_sql, key_sql
 if TYPE_CHECKING:
     from reports.queries.analysis import AnalysisReader
 
-RowT = TypeVar("RowT", SwarmRow, AlertRow, AnomalyRow, AnomalyCountRow, WindowRow)
+RowT = TypeVar("RowT", SwarmRow, AlertRow, AnomalyRow, AnomalyCountRow, WindowRow, CellRow)
 T = TypeVar("T")
 _VIEWS: Final = re.compile(r"\bFROM (v_activities|v_metrics|v_swarms)\b")
 _ROW: Final = "SELECT * REPLACE ({{side{n}:String}} AS swarm_id){extra} FROM {view} AS v WHERE {condition}"
@@ -110,6 +113,17 @@ class SideReader:
         from reports.queries.analysis import AnalysisReader
 
         return AnalysisReader(self._client, [self._sides[name] for name in swarm_ids], time)
+
+    def cells(self, swarm_ids: Sequence[str], metric: str, time: TimeRange, bucket_ms: int) -> Result[CellRow]:
+        if metric != "task_duration":
+            return self._renamed(self._plain.cells(self._whole(swarm_ids), metric, time, bucket_ms), swarm_ids)
+        return self._ask("task_cells", CellRow, swarm_ids, time, bucket_ms=bucket_ms, limit=CELLS_MAX)
+
+    def links(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[LinkRow]:
+        return self._ask("links", LinkRow, swarm_ids, time, limit=LINKS_MAX)
+
+    def bars(self, swarm_ids: Sequence[str], run_id: str, time: TimeRange) -> Result[BarRow]:
+        return self._ask("bars", BarRow, swarm_ids, time, run=run_id, limit=BARS_MAX)
 
     def strata(self, key: str, time: TimeRange, *, limit: int) -> Result[tuple[str, int]]:
         """The values of `key` among the sides' tasks with their numbers of tasks, the most frequent first."""
