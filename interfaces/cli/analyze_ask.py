@@ -6,6 +6,7 @@ In: sides, flags, a function that answers with tables. Out: rows in one of the f
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from reports.queries.side import Side
 
 ROWS_SHOWN_MAX = 50  # in a table; the other formats show all
+SHOWN_MIN = 1e-9  # below, a table says 0: a cost of a billionth of a dollar, a wait of a picosecond
 FORMATS_WITH_SQL = (Format.TABLE, Format.JSON, Format.MARKDOWN)  # the others hold rows of one kind only
 
 Sides = Annotated[
@@ -130,10 +132,17 @@ def _show_table(one: Table, format: Format) -> None:
     sides = {row["side"] for row in one.rows if "side" in row}
     empty = {name for name in (one.rows[0] if one.rows else ()) if all(row[name] == "" for row in one.rows)}
     without = one.hidden | empty | ({"side"} if len(sides) == 1 else set())
-    rows = [{name: cell for name, cell in row.items() if name not in without} for row in one.rows]
+    rows = [{name: _shown(cell) for name, cell in row.items() if name not in without} for row in one.rows]
     emit(rows[:ROWS_SHOWN_MAX], title=f"{sides.pop()}: {one.title}" if len(sides) == 1 else one.title)
     if len(rows) > ROWS_SHOWN_MAX:
         typer.echo(f"{len(rows) - ROWS_SHOWN_MAX:,} more: --format json or csv shows all")
+
+
+def _shown(cell: object) -> object:
+    """A number as a person reads it: four digits, whole from a thousand on. The other formats have all digits."""
+    if not isinstance(cell, float) or not math.isfinite(cell):
+        return cell
+    return round(cell) if abs(cell) >= 1_000 else float(f"{cell:.4g}") if abs(cell) >= SHOWN_MIN else 0.0
 
 
 def _show_sql(queries: Sequence[Query], format: Format) -> None:
