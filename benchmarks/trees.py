@@ -1,7 +1,7 @@
 """Half-space trees on a swarm's scaled features beside the combination of scores, at equal false alarms.
 
 In: scripted swarms, and a real host of ../shared/data when it is there. Out: a table on the screen. Never: a figure
-that is saved: it decides what docs/adr/0020 says and belongs to no release.
+that is saved: it decides what docs/adr/0019 says and belongs to no release.
 
     python -m benchmarks.trees [--runs 40] [--data ../shared/data]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,21 +16,17 @@ from models.detect.catalogue import NAMES
 from reports.analysis.insights import sentences
 from reports.analysis.quality import quality_notes
 from reports.analysis.summary import summarise
-from reports.analysis.trend import TrendLine
 from reports.compare.engine import ComparisonInput
-from reports.compare.finding import Finding
 from reports.config import OutputFormat, ReportConfig, TextFormat
 from reports.details import details
 from reports.final import of_finished_run
+from reports.pictures import Drawn, pictures
 from reports.queries.port import (
     AnomalyRow,
-    ModelCostRow,
     Query,
     Reader,
     Result,
     SwarmRow,
-    TaskRow,
-    WindowRow,
 )
 from reports.render.view import Chart, Report
 
@@ -54,8 +50,9 @@ def build_report(
     clock: Clock | None = None,
     report_id: str | None = None,
     with_charts: bool = True,
+    draw: Callable[[ReportConfig, Drawn], tuple[Chart, ...]] = pictures,
 ) -> Report:
-    """Asks every question once, then computes; without charts it saves a second or two and their windows' query.
+    """Asks every question once, then computes; without charts it asks nothing that only they show. `draw` makes them.
 
     Raises UnknownSwarmError when a swarm has no rows; RunNotFinishedError for a final report of a run that goes on.
     """
@@ -84,7 +81,7 @@ def build_report(
     data = ComparisonInput(
         tasks, keep(reader.calls(swarm_ids, time)), keep(reader.agent_metrics(swarm_ids, time)), queries
     )
-    more = details(reader, config, data)
+    more = details(reader, config, data, with_charts=with_charts)
     facts = functools.partial(
         summarise,
         swarms=swarms,
@@ -100,10 +97,10 @@ def build_report(
         title=config.title or _title(config),
         config=config,
         summaries=summaries,
-        sentences=sentences(more.findings, summaries, more.trend, more.breakdown, costs),
+        sentences=(*sentences(more.findings, summaries, more.trend, more.breakdown, costs), *more.sentences),
         comparisons=more.findings,
         success=more.successes,
-        charts=_charts(config, more.findings, more.trend, tasks, windows, scored, lines, costs) if with_charts else (),
+        charts=draw(config, more.drawn(tasks, windows, scored, lines, costs)) if with_charts else (),
         anomalies=tuple(anomalies),
         anomalies_total=sum(row.anomalies for row in anomaly_counts),
         agents=tuple(agents),
@@ -185,26 +182,6 @@ def _require_known(reader: Reader, config: ReportConfig, found: Sequence[SwarmRo
 def _line_metrics(anomalies: Sequence[AnomalyRow]) -> tuple[str, ...]:
     """What is drawn over time: the metrics with the highest anomaly scores first, task durations always."""
     return tuple(dict.fromkeys([*(a.metric for a in anomalies), "task_duration"]))[:CHART_METRICS_MAX]
-
-
-def _charts(
-    config: ReportConfig,
-    findings: Sequence[Finding],
-    trend: Sequence[TrendLine],
-    tasks: Sequence[TaskRow],
-    windows: Sequence[WindowRow],
-    anomalies: Sequence[AnomalyRow],
-    lines: Sequence[str],
-    costs: Sequence[ModelCostRow],
-) -> tuple[Chart, ...]:
-    from reports.charts import comparison, swarms
-    from reports.charts.trend import over_periods
-
-    drawn = [over_periods(line) for line in trend]
-    drawn += [comparison.forest(findings), comparison.durations(tasks, config.swarms)]
-    drawn += [swarms.over_time(windows, anomalies, metric) for metric in lines]
-    drawn.append(swarms.cost_by_model(costs))
-    return tuple(chart for chart in drawn if chart is not None)
 
 
 def _title(config: ReportConfig) -> str:

@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backtest": ("interfaces.cli.backtest", "Try the stream's scores and alert rules on the past."),
     "compare": ("interfaces.cli.compare", "Compare swarms, runs, models ... with effect sizes and intervals."),
     "analyze": ("interfaces.cli.analyze", "Costs, repeated work, bottlenecks, critical paths, correlations, settings."),
+    "visualize": ("interfaces.cli.visualize", "Draw charts in the terminal, or as SVG, PNG, HTML."),
     "gate": ("interfaces.cli.gate", "Fail a build when a candidate is shown to be worse; 0 pass, 1 worse, 2 unclear."),
 }
 _RUNNING = "murmur.running_a_command"  # context key: set once a command is chosen

@@ -104,8 +104,7 @@ def emit(
     out = stream or sys.stdout
     names = list(columns) if columns is not None else list(rows[0]) if rows else []
     if format is Format.JSON:
-        json.dump([_jsonable(dict(row)) for row in rows], out, indent=2, ensure_ascii=False, allow_nan=False)
-        out.write("\n")
+        emit_json([dict(row) for row in rows], stream=out)
     elif format is Format.NDJSON:
         for row in rows:
             out.write(json.dumps(_jsonable(dict(row)), ensure_ascii=False, allow_nan=False) + "\n")
@@ -117,6 +116,14 @@ def emit(
         _emit_markdown(rows, names, title, out)
     else:
         _emit_table(rows, names, title, out)
+    out.flush()
+
+
+def emit_json(value: object, *, stream: TextIO | None = None) -> None:
+    """Prints one JSON document; NaN and infinities become null."""
+    out = stream or sys.stdout
+    json.dump(_jsonable(value), out, indent=2, ensure_ascii=False, allow_nan=False)
+    out.write("\n")
     out.flush()
 
 

@@ -67,9 +67,9 @@ def alternatives(rows: Sequence[UsageRow], book: PriceBook, models: Sequence[str
     found = []
     for side in sides:
         own = [row for row in rows if row.side == side]
-        actual = _sum([_priced(row, _price(row, row.model, book)) for row in own])
+        actual = _sum([list_price(row, row.model, book) for row in own])
         for model in models:
-            there = _sum([_priced(row, _price(row, model, book)) for row in own])
+            there = _sum([list_price(row, model, book) for row in own])
             ratio = there / actual if there is not None and actual else None
             found.append(Alternative(side, model, sum(row.calls for row in own), actual, there, ratio))
     return tuple(found)
@@ -98,8 +98,9 @@ def _price(row: UsageRow, model: str, book: PriceBook) -> Price | None:
     return book.price_of(model, row.day_ms, row.prompt_tokens_from)
 
 
-def _priced(row: UsageRow, price: Price | None) -> float | None:
-    """The row's tokens at these rates; None when a class that occurred has none."""
+def list_price(row: UsageRow, model: str, book: PriceBook) -> float | None:
+    """The row's tokens in USD at the rates of a model; None when a class that occurred has none, or has no count."""
+    price = _price(row, model, book)
     if row.without_tokens:
         return None
     parts: list[float] = []

@@ -5,58 +5,86 @@ In: a trend line. Out: `Chart`, or None when there is nothing to draw. Never: a 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from reports.analysis.trend import TrendLine
-from reports.charts import theme
-from reports.charts.svg import to_svg
+from reports.charts import plot, scales, svg, theme
 from reports.numbers import quantity
-from reports.render.view import Chart
+from reports.render.view import Chart, table_of
 
-SECONDS_FROM_MS: Final = 2_000  # from here on seconds read better than milliseconds
-HEIGHT_PX: Final = 200
+HEIGHT_PX: Final = 170
 
 
 def over_periods(line: TrendLine) -> Chart | None:
-    """Points with their intervals, joined where neighbours have both a value; the fitted line where one is claimed."""
+    """Points with their intervals, joined where neighbours have both a value."""
     known = [p for p in line.points if p.value is not None]
     if len(known) < 2:
         return None
-    import altair as alt
-
-    factor, unit = _shown(line)
-    rows: list[dict[str, Any]] = [
-        {
-            "period": p.period,
-            "value": None if p.value is None else p.value * factor,
-            "low": None if p.low is None else p.low * factor,
-            "high": None if p.high is None else p.high * factor,
-        }
-        for p in line.points
-    ]
-    axis = alt.Axis(title=f"{line.label} ({unit})", tickCount=5, format="~%" if unit == "%" else ",~f")
-    order = [p.period for p in line.points]  # said twice: a layer without intervals would sort its periods anew
-    x_axis = alt.Axis(title="period (UTC)", labelAngle=-40, grid=False)
-    x = alt.X("period:N", sort=order, scale=alt.Scale(domain=order), axis=x_axis)
-    y = alt.Y("value:Q", axis=axis, scale=alt.Scale(zero=False))
-    base = alt.Chart(alt.Data(values=rows)).encode(x=x)
-    drawn = alt.layer(
-        base.mark_rule(strokeWidth=2, color=theme.RULE).encode(y=alt.Y("low:Q", axis=axis), y2="high:Q"),
-        base.mark_line(strokeWidth=2, color=theme.PALETTE[0], invalid="break-paths-show-domains").encode(y=y),
-        base.mark_point(filled=True, size=60, opacity=1, color=theme.PALETTE[0]).encode(y=y),
-    ).properties(width=theme.WIDTH_PX - 90, height=HEIGHT_PX)
+    bounds = [v for p in known for v in (p.value, p.low, p.high) if v is not None]
+    shown = scales.shown(line.unit, max(bounds))
+    drawn = [v * shown.factor for v in bounds]
+    left = plot.room_beside(scales.linear(drawn, 1, 0, unit=shown.unit))
+    frame = plot.Frame(left, 32, theme.WIDTH_PX - left - theme.EDGE_PX - 8, HEIGHT_PX)
+    y = scales.linear(drawn, frame.bottom, frame.top, unit=shown.unit)
+    step = frame.width / len(line.points)
+    x = [frame.left + step * (i + 0.5) for i in range(len(line.points))]
+    marks, before = [], None
+    for at, p in zip(x, line.points, strict=True):
+        if p.value is None:
+            before = None
+            continue
+        here = (at, y.px(p.value * shown.factor))
+        words = f"{p.period}: {quantity(p.value, line.unit)}, n = {p.n:,}"
+        if p.low is not None and p.high is not None:
+            words = f"{p.period}: {quantity(p.value, line.unit)} {_interval(p.low, p.high, line.unit)}, n = {p.n:,}"
+            ends: svg.Attributes = {"y1": y.px(p.low * shown.factor), "y2": y.px(p.high * shown.factor)}
+            marks.append(svg.tag("line", x1=at, x2=at, stroke=theme.RULE, stroke_width=2, **ends))
+        if before:
+            joined = svg.path([before, here])
+            marks.append(svg.tag("path", d=joined, fill="none", stroke=theme.PALETTE[0], stroke_width=2))
+        marks.append(plot.dot(*here, words, ink=theme.PALETTE[0]))
+        before = here
+    axes = plot.y_axis(y, frame, scales.title(line.label, y)) + _periods([p.period for p in line.points], x, frame)
     title = f"{line.label[0].upper()}{line.label[1:]} by period"
     words = "; ".join(
         f"{p.period}: {quantity(p.value, line.unit)}"
-        + (f" [{quantity(p.low, line.unit)}, {quantity(p.high, line.unit)}]" if p.low is not None else "")
+        + (f" {_interval(p.low, p.high, line.unit)}" if p.low is not None and p.high is not None else "")
         + f", n = {p.n:,}"
         for p in line.points
     )
     name = "trend-" + line.metric.replace("_", "-")
-    return Chart(name, title, words, to_svg(drawn, name=name, title=title))
+    table = table_of(
+        ("period (UTC)", line.label, "95 % interval", "n, tasks"),
+        [
+            (
+                p.period,
+                quantity(p.value, line.unit),
+                "–" if p.low is None or p.high is None else _interval(p.low, p.high, line.unit),
+                f"{p.n:,}",
+            )
+            for p in line.points
+        ],
+    )
+    across = scales.Scale("linear", 0, len(line.points), frame.left, frame.right, "period")
+    drawing = [plot.panel(across, y, frame, axes, "".join(marks))]
+    picture = svg.picture(name, title, words, frame.bottom + plot.BELOW_PX, drawing, keys="marks")
+    return Chart(name, title, words, picture, table)
 
 
-def _shown(line: TrendLine) -> tuple[float, str]:
-    if line.unit == "ms" and max(p.value or 0 for p in line.points) >= SECONDS_FROM_MS:
-        return 1 / 1000, "s"
-    return 1.0, "%" if line.unit == "ratio" else line.unit
+def _interval(low: float, high: float, unit: str) -> str:
+    return f"[{quantity(low, unit)}, {quantity(high, unit)}]"
+
+
+def _periods(names: list[str], x: list[float], frame: plot.Frame) -> str:
+    """Every k-th name, as many as stand apart."""
+    wide = max(svg.text_px(name) for name in names) + plot.TICK_GAP_PX
+    every = max(1, round(wide / (frame.width / len(names)) + 0.499))
+    parts = [svg.tag("line", x1=frame.left, x2=frame.right, y1=frame.bottom, y2=frame.bottom, stroke=theme.RULE)]
+    for i, (name, at) in enumerate(zip(names, x, strict=True)):
+        parts.append(svg.tag("line", x1=at, x2=at, y1=frame.bottom, y2=frame.bottom + 4, stroke=theme.RULE))
+        if i % every == 0:
+            half = svg.text_px(name) / 2
+            inside = min(max(at, theme.EDGE_PX + half), theme.WIDTH_PX - theme.EDGE_PX - half)
+            parts.append(svg.text(name, inside, frame.bottom + 18, anchor="middle"))
+    parts.append(svg.text("period (UTC)", (frame.left + frame.right) / 2, frame.bottom + 36, anchor="middle"))
+    return "".join(parts)

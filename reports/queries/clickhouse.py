@@ -7,7 +7,7 @@ Never: opens the connection, reads a table behind the views, puts a user's strin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from reports.queries import sqltext
 from reports.queries.port import (
@@ -17,10 +17,13 @@ from reports.queries.port import (
     AlertRow,
     AnomalyCountRow,
     AnomalyRow,
+    BarRow,
     BreakdownRow,
     CallRow,
+    CellRow,
     ConfigurationRow,
     DeadLetterRow,
+    LinkRow,
     ModelCostRow,
     Query,
     Result,
@@ -31,9 +34,17 @@ from reports.queries.port import (
     WindowRow,
 )
 
+if TYPE_CHECKING:
+    from reports.queries.analysis import AnalysisReader
+
 # DateTime64(3) reaches from 1900 to 2299; unbounded ends become bounds beyond every valid event time.
 FROM_MS_MIN: Final = 0
 TO_MS_MAX: Final = 4_102_444_800_000 + 86_400_000  # a day after the last valid event time, 2100-01-01Z
+
+LINKS_MAX: Final = 2_000  # pairs of agents a swarm: the busiest; a picture draws far fewer
+BARS_MAX: Final = 800  # activities of a run: two a pixel of its width
+CELLS_MAX: Final = 50_000  # agents x stretches of time: a thousand agents; a picture draws far fewer
+_HOUR_MS: Final = 3_600_000
 
 T = TypeVar("T")
 
@@ -107,6 +118,25 @@ class ClickHouseReader:
     def alerts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AlertRow]:
         return self._ask("alerts", AlertRow, swarms=swarm_ids, **_bounds(time))
 
+    def analysis(self, swarm_ids: Sequence[str], time: TimeRange) -> AnalysisReader | None:
+        from reports.queries.analysis import AnalysisReader
+        from reports.queries.side import Condition, Side
+
+        sides = [Side(swarm, (Condition("swarm_id", (swarm,)),)) for swarm in swarm_ids]
+        return AnalysisReader(self._client, sides, time)
+
+    def cells(self, swarm_ids: Sequence[str], metric: str, time: TimeRange, bucket_ms: int) -> Result[CellRow]:
+        name = cells_question(metric, bucket_ms)
+        return self._ask(
+            name, CellRow, swarms=swarm_ids, metric=metric, bucket_ms=bucket_ms, limit=CELLS_MAX, **_bounds(time)
+        )
+
+    def links(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[LinkRow]:
+        return self._ask("links", LinkRow, swarms=swarm_ids, limit=LINKS_MAX, **_bounds(time))
+
+    def bars(self, swarm_ids: Sequence[str], run_id: str, time: TimeRange) -> Result[BarRow]:
+        return self._ask("bars", BarRow, swarms=swarm_ids, run=run_id, limit=BARS_MAX, **_bounds(time))
+
     def _ask(self, name: str, make: Callable[..., T], **parameters: Any) -> Result[T]:
         return self._run(name, sqltext.load(name), make, parameters)
 
@@ -122,6 +152,13 @@ class ClickHouseReader:
         answer = self._client.query(sql, parameters=bound)
         rows = tuple(make(*row) for row in _values(answer.result_rows))
         return Result(rows, Query(name, sqltext.written_in(sql, bound), len(rows)))
+
+
+def cells_question(metric: str, bucket_ms: int) -> str:
+    """Which file answers: tasks, windows, or hours where every stretch of time is made of whole hours."""
+    if metric == "task_duration":
+        return "task_cells"
+    return "hour_cells" if bucket_ms % _HOUR_MS == 0 else "window_cells"
 
 
 def _bounds(time: TimeRange) -> dict[str, int]:

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from reports.queries.analysis import AnalysisReader
 
 RowT = TypeVar("RowT", covariant=True)
 
@@ -203,6 +206,7 @@ class WindowRow:
     events: int
     mean: float
     p95: float
+    unit: str = ""  # '' where the events named none
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +259,44 @@ class AlertRow:
     at_ms: int
     reason: str
     alert_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellRow:
+    """One agent in one stretch of time that begins at start_ms: the mean of `n` values of a metric."""
+
+    swarm_id: str
+    agent_id: str
+    start_ms: int
+    n: int
+    mean: float
+    unit: str = ""  # '' where the events named none
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """From one agent to another: it started it (`started`, n activities), or told it (a type of message, n of them)."""
+
+    swarm_id: str
+    source: str
+    target: str
+    kind: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class BarRow:
+    """One activity with both ends, epoch ms; `total`: how many there are of the same run, drawn or not."""
+
+    swarm_id: str
+    run_id: str
+    kind: str
+    agent_id: str
+    name: str
+    status: str
+    started_ms: int
+    ended_ms: int
+    total: int
 
 
 class Reader(Protocol):
@@ -322,4 +364,20 @@ class Reader(Protocol):
 
     def alerts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AlertRow]:
         """Alerts that were open within the time range."""
+        ...
+
+    def analysis(self, swarm_ids: Sequence[str], time: TimeRange) -> AnalysisReader | None:
+        """The questions of an analysis about the same swarms; None where only recorded rows can be asked."""
+        ...
+
+    def cells(self, swarm_ids: Sequence[str], metric: str, time: TimeRange, bucket_ms: int) -> Result[CellRow]:
+        """Means of a metric by agent and stretch of time; those of task_duration from the tasks themselves."""
+        ...
+
+    def links(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[LinkRow]:
+        """Who started whom, who told whom; the most frequent."""
+        ...
+
+    def bars(self, swarm_ids: Sequence[str], run_id: str, time: TimeRange) -> Result[BarRow]:
+        """What was done when in a run ('' = the run without a name)."""
         ...

@@ -24,6 +24,7 @@ COLUMNS: Final = (
     *("parent_agent_id", "role", "model", "provider", "phase", "pattern", "workflow", "task_id", "task_hash"),
     *("kind", "status", "tool", "error_type", "provenance", "cost_provenance"),
 )
+EVERYTHING: Final = "*"  # as a key to group by: all rows are one group
 TASK_CLASS: Final = "task_class"  # the tag, else the benchmark, else the workflow: as in tasks.sql
 _TASK_CLASS_SQL: Final = (
     "multiIf(v.tags['task_class'] != '', v.tags['task_class'], "
@@ -111,6 +112,8 @@ def condition_sql(side: Side, number: int, *, metrics: bool = False) -> tuple[st
 
 def key_sql(key: str, parameter: str) -> str:
     """The text value of `key` in a row `v`; '' where it has none."""
+    if key == EVERYTHING:
+        return "''"
     if key == TASK_CLASS:
         return _TASK_CLASS_SQL
     return f"toString(v.{key})" if key in COLUMNS else f"v.tags[{parameter}]"

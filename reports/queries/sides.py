@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from reports.queries import sqltext
-from reports.queries.clickhouse import ClickHouseReader
+from reports.queries.clickhouse import BARS_MAX, CELLS_MAX, LINKS_MAX, ClickHouseReader
 from reports.queries.port import (
     ActivityRow,
     AgentMetricRow,
@@ -22,10 +22,13 @@ from reports.queries.port import (
     AlertRow,
     AnomalyCountRow,
     AnomalyRow,
+    BarRow,
     BreakdownRow,
     CallRow,
+    CellRow,
     ConfigurationRow,
     DeadLetterRow,
+    LinkRow,
     ModelCostRow,
     Result,
     RunRow,
@@ -36,7 +39,10 @@ from reports.queries.port import (
 )
 from reports.queries.side import Condition, Side, condition_sql, key_sql
 
-RowT = TypeVar("RowT", SwarmRow, AlertRow, AnomalyRow, AnomalyCountRow, WindowRow)
+if TYPE_CHECKING:
+    from reports.queries.analysis import AnalysisReader
+
+RowT = TypeVar("RowT", SwarmRow, AlertRow, AnomalyRow, AnomalyCountRow, WindowRow, CellRow)
 T = TypeVar("T")
 _VIEWS: Final = re.compile(r"\bFROM (v_activities|v_metrics|v_swarms)\b")
 _ROW: Final = "SELECT * REPLACE ({{side{n}:String}} AS swarm_id){extra} FROM {view} AS v WHERE {condition}"
@@ -103,6 +109,22 @@ class SideReader:
     def alerts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AlertRow]:
         return self._renamed(self._plain.alerts(self._whole(swarm_ids), time), swarm_ids)
 
+    def analysis(self, swarm_ids: Sequence[str], time: TimeRange) -> AnalysisReader | None:
+        from reports.queries.analysis import AnalysisReader
+
+        return AnalysisReader(self._client, [self._sides[name] for name in swarm_ids], time)
+
+    def cells(self, swarm_ids: Sequence[str], metric: str, time: TimeRange, bucket_ms: int) -> Result[CellRow]:
+        if metric != "task_duration":
+            return self._renamed(self._plain.cells(self._whole(swarm_ids), metric, time, bucket_ms), swarm_ids)
+        return self._ask("task_cells", CellRow, swarm_ids, time, bucket_ms=bucket_ms, limit=CELLS_MAX)
+
+    def links(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[LinkRow]:
+        return self._ask("links", LinkRow, swarm_ids, time, limit=LINKS_MAX)
+
+    def bars(self, swarm_ids: Sequence[str], run_id: str, time: TimeRange) -> Result[BarRow]:
+        return self._ask("bars", BarRow, swarm_ids, time, run=run_id, limit=BARS_MAX)
+
     def strata(self, key: str, time: TimeRange, *, limit: int) -> Result[tuple[str, int]]:
         """The values of `key` among the sides' tasks with their numbers of tasks, the most frequent first."""
         return self._ask(
@@ -137,14 +159,14 @@ class SideReader:
         return Result(rows, result.query)
 
 
-def with_sides(sql: str, sides: Sequence[Side], *, key: str = "") -> tuple[str, dict[str, Any]]:
+def with_sides(sql: str, sides: Sequence[Side], *, key: str = "", key_as: str = "value") -> tuple[str, dict[str, Any]]:
     """The query with each view replaced by the rows of the sides; and its parameters.
 
-    `key`: adds a column `value` with the text of that key to every row.
+    `key`: adds a column `key_as` with the text of that key to every row.
     """
     shared = _shared(sides)
     bound: dict[str, Any] = {f"side{n}": side.name for n, side in enumerate(sides)}
-    extra = f", {key_sql(key, '{key:String}')} AS value" if key else ""
+    extra = f", {key_sql(key, '{key:String}')} AS {key_as}" if key else ""
     if "{key:String}" in extra:
         bound["key"] = key.removeprefix("tag.")
 

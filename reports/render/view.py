@@ -5,7 +5,7 @@ In: facts, findings, rows. Out: `Report`. Never: a number that a renderer would 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.analysis.facts import Fact, QualityNote, Sentence, SwarmSummary
@@ -23,7 +23,27 @@ from reports.queries.port import (
     RunRow,
 )
 
+CHART_ROWS_MAX = 200  # of the table beside a chart: 20 of them stay far below a megabyte
 REPORT_SCHEMA_VERSION = 1  # of the JSON; a field may be added, none changes its meaning
+
+
+@dataclass(frozen=True, slots=True)
+class ChartTable:
+    """What a chart shows, as text: for who cannot see it, or wants the numbers. `note` says what was left out."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]], *, note: str = "") -> ChartTable:
+    """The first CHART_ROWS_MAX rows; what is left out is said."""
+    kept = tuple(tuple(row) for row in rows[:CHART_ROWS_MAX])
+    left = len(rows) - len(kept)
+    said = [note] if note else []
+    if left:
+        said.append(f"{len(kept):,} of {len(rows):,} rows; the query gives all")
+    return ChartTable(tuple(columns), kept, "; ".join(said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +54,7 @@ class Chart:
     title: str
     description: str
     svg: str
+    table: ChartTable | None = None
 
 
 @dataclass(frozen=True, slots=True)

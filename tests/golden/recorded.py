@@ -17,10 +17,13 @@ from reports.queries.port import (
     AlertRow,
     AnomalyCountRow,
     AnomalyRow,
+    BarRow,
     BreakdownRow,
     CallRow,
+    CellRow,
     ConfigurationRow,
     DeadLetterRow,
+    LinkRow,
     ModelCostRow,
     Query,
     Result,
@@ -63,6 +66,7 @@ def _task(swarm: int, i: int) -> TaskRow:
         200.0,
         ("measured",),
         money,
+        started_ms=T0_MS + 7_000 * i,
     )
 
 
@@ -214,10 +218,40 @@ class RecordedReader:
         ]
         return self._result("breakdown", [row for row in rows if row.swarm_id in swarm_ids])
 
+    def analysis(self, swarm_ids: Sequence[str], time: TimeRange) -> None:
+        """Nothing beyond these rows was recorded."""
+
     def alerts(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[AlertRow]:
         reason = "mean of error_rate over 5m is 0.25 (above 0.1)"
         rows = [AlertRow("hasty", "error-rate", "critical", "firing", T0_MS, T0_MS + 60_000, reason, "3f9c" * 8)]
         return self._result("alerts", [row for row in rows if row.swarm_id in swarm_ids])
+
+    def cells(self, swarm_ids: Sequence[str], metric: str, time: TimeRange, bucket_ms: int) -> Result[CellRow]:
+        rows = [
+            CellRow(s, f"agent-{i}", T0_MS + 10_000 * k, 3, 1_000 * (1 + 0.8 * n) * (0.7 + 0.6 * _wave(4 * k + i, 50)))
+            for n, s in enumerate(SWARMS)
+            if s in swarm_ids
+            for k in range(30)
+            for i in range(4)
+            if _wave(4 * k + i, 51) > 0.1  # some agents rest some of the time
+        ]
+        return self._result("task_cells", rows)
+
+    def links(self, swarm_ids: Sequence[str], time: TimeRange) -> Result[LinkRow]:
+        rows = [LinkRow(s, "agent-0", f"agent-{i}", "started", 10) for s in SWARMS for i in (1, 2, 3)]
+        rows += [LinkRow("careful", f"agent-{i}", f"agent-{(i + 1) % 4}", "handoff", 4 + i) for i in range(4)]
+        rows.append(LinkRow("careful", "agent-1", "agent-0", "<question>", 2))
+        return self._result("links", [row for row in rows if row.swarm_id in swarm_ids])
+
+    def bars(self, swarm_ids: Sequence[str], run_id: str, time: TimeRange) -> Result[BarRow]:
+        rows = [BarRow("careful", "run-1", "phase", "", "build <all>", "completed", T0_MS, T0_MS + 200_000, 81)]
+        for i in range(TASKS):
+            begin = T0_MS + 7_000 * i
+            status = "failed" if i % 20 == 3 else "completed"
+            agent = f"agent-{i % 4}"
+            rows.append(BarRow("careful", "run-1", "task", agent, f"task-{i:02d}", status, begin, begin + 20_000, 81))
+            rows.append(BarRow("careful", "run-1", "tool_call", agent, "search", "completed", begin, begin + 6_000, 81))
+        return self._result("bars", rows if "careful" in swarm_ids else [])
 
 
 DAY_MS = 86_400_000

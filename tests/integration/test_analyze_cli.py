@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from models.settings import environment_of
 from sinks.clickhouse.client import connect
-from tests.support.result_rows import T0, table
+from tests.support.analyzing import ROOT, activity, analyzed, murmur
+from tests.support.result_rows import table
 
 pytestmark = pytest.mark.integration
-ROOT = Path(__file__).parents[2]
 MODEL = "claude-haiku-4-5"
-
-
-def _row(number: int, kind: str, start_ms: int, length_ms: int, **values: Any) -> dict[str, Any]:
-    started = T0 + timedelta(milliseconds=start_ms)
-    return {
-        "swarm_id": "s",
-        "kind": kind,
-        "activity_id": f"{kind}-{number}",
-        "started_at": started,
-        "ended_at": started + timedelta(milliseconds=length_ms),
-        "duration_ms": float(length_ms),
-        "offset": number,
-        **values,
-    }
 
 
 def _rows() -> list[dict[str, Any]]:
     calls = [
-        _row(
+        activity(
             1,
             "model_call",
             0,
@@ -48,7 +29,7 @@ def _rows() -> list[dict[str, Any]]:
             cost_usd=1.0,
             cost_provenance="estimated",
         ),
-        _row(
+        activity(
             2,
             "model_call",
             100,
@@ -60,10 +41,10 @@ def _rows() -> list[dict[str, Any]]:
             cost_usd=0.5,
             cost_provenance="estimated",
         ),
-        _row(3, "model_call", 20, 30, model="nobody", agent_id="a", input_tokens=10),
+        activity(3, "model_call", 20, 30, model="nobody", agent_id="a", input_tokens=10),
     ]
     tools = [
-        _row(
+        activity(
             10 + i,
             "tool_call",
             300 + 10 * i,
@@ -75,9 +56,9 @@ def _rows() -> list[dict[str, Any]]:
         )
         for i in range(4)
     ]
-    tools += [_row(20 + i, "tool_call", 340, 10 * (1 + 9 * (i == 2)), tool=f"T{i}", agent_id="a") for i in range(3)]
+    tools += [activity(20 + i, "tool_call", 340, 10 * (1 + 9 * (i == 2)), tool=f"T{i}", agent_id="a") for i in range(3)]
     tasks = [
-        _row(
+        activity(
             100 + i,
             "task",
             0,
@@ -110,20 +91,8 @@ def environment() -> Iterator[dict[str, str]]:
         yield {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **environment_of(settings)}
 
 
-def _murmur(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "interfaces.cli.main", "analyze", *arguments]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-
-
-def _json(environment: dict[str, str], *arguments: str) -> list[dict[str, Any]]:
-    done = _murmur(environment, *arguments, "--format", "json")
-    assert done.returncode == 0, done.stderr
-    rows: list[dict[str, Any]] = json.loads(done.stdout)
-    return rows
-
-
 def test_costs_by_agent_say_what_is_not_priced(environment: dict[str, str]) -> None:
-    rows = {row["of"]: row for row in _json(environment, "costs", "s", "--by", "agent")}
+    rows = {row["of"]: row for row in analyzed(environment, "costs", "s", "--by", "agent")["costs"]}
     assert (rows["a"]["cost_usd"], rows["a"]["calls"], rows["a"]["unpriced_ratio"]) == (1.0, 2, 0.5)
     assert rows["b"]["cache_read_ratio"] == 0.9
     assert rows["b"]["cache_saving_usd"] > 0
@@ -131,34 +100,37 @@ def test_costs_by_agent_say_what_is_not_priced(environment: dict[str, str]) -> N
 
 
 def test_costs_on_another_model_use_the_price_book(environment: dict[str, str]) -> None:
-    (row,) = _json(environment, "costs", "s", "--filter", f"model={MODEL}", "--all-on", MODEL)
+    (row,) = analyzed(environment, "costs", "s", "--filter", f"model={MODEL}", "--all-on", MODEL)["all_on"]
     assert row["ratio"] == 1.0
-    (unknown,) = _json(environment, "costs", "s", "--all-on", "no-such-model")
+    (unknown,) = analyzed(environment, "costs", "s", "--all-on", "no-such-model")["all_on"]
     assert unknown["all_on_model_usd"] is None
 
 
 def test_repeats_leave_out_what_failed(environment: dict[str, str]) -> None:
-    (row,) = _json(environment, "repeats", "s")
+    (row,) = analyzed(environment, "repeats", "s")["repeated"]
     assert (row["name"], row["hash"], row["times"], row["again_ms"]) == ("Read", "h1", 2, 10.0)
 
 
 def test_the_slow_tool_is_the_bottleneck(environment: dict[str, str]) -> None:
-    found = {row["name"]: row for row in _json(environment, "bottlenecks", "s", "--filter", "kind=tool_call")}
+    found = {
+        row["name"]: row
+        for row in analyzed(environment, "bottlenecks", "s", "--filter", "kind=tool_call")["bottlenecks"]
+    }
     assert set(found) == {"T2"}
     assert (found["T2"]["typical_ms"], found["T2"]["impact_ms"]) == (10.0, 90.0)
 
 
 def test_the_shape_of_a_run_is_that_of_its_calls(environment: dict[str, str]) -> None:
-    (shape,) = _json(environment, "run", "run=r1,kind=model_call")
+    (shape,) = analyzed(environment, "run", "run=r1,kind=model_call")["runs"]
     assert (shape["wall_ms"], shape["busy_ms"], shape["path_work_ms"], shape["agents"]) == (300, 300, 300, 2)
     assert [part["agent_id"] for part in shape["path"]] == ["b", "a"]
 
 
 def test_settings_and_correlations_come_with_their_uncertainty(environment: dict[str, str]) -> None:
-    (impact,) = _json(environment, "impact", "s", "--metric", "task_duration")
+    (impact,) = analyzed(environment, "impact", "s", "--metric", "task_duration")["settings"]
     assert (impact["setting"], impact["n_a"], impact["n_b"], impact["verdict"]) == ("model", 12, 12, "worse")
     assert impact["ratio_low"] > 1
-    found = {(row["x"], row["y"]): row for row in _json(environment, "correlations", "s")}
+    found = {(row["x"], row["y"]): row for row in analyzed(environment, "correlations", "s")["correlations"]}
     assert found["task_duration", "cost_usd"]["rho"] == 1.0
     assert found["task_duration", "cost_usd"]["shown"] is True
 
@@ -175,7 +147,7 @@ def test_settings_and_correlations_come_with_their_uncertainty(environment: dict
 def test_a_mistake_is_one_line(
     environment: dict[str, str], arguments: tuple[str, ...], code: int, message: str
 ) -> None:
-    done = _murmur(environment, *arguments)
+    done = murmur(environment, "analyze", *arguments)
     assert done.returncode == code
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -18,7 +18,7 @@ from tests.support.stacks import ROOT, environment, murmur
 
 HELP_RATIO_MAX = 1.5  # to the import of what draws the help; 1.0 measured, 0.23 s of 0.3 allowed on a quiet machine
 ATTEMPTS = 5  # the best of a few: a busy test machine must not decide
-HEAVY = ("faust", "chdb", "pandas", "river", "pyarrow", "aiokafka", "altair", "numpy", "pydantic", "psutil")
+HEAVY = ("faust", "chdb", "pandas", "river", "pyarrow", "aiokafka", "vl_convert", "numpy", "pydantic", "psutil")
 
 
 def test_help_imports_none_of_the_heavy_libraries(tmp_path: Path) -> None:

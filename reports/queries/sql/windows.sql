@@ -22,10 +22,11 @@ SELECT
     toUnixTimestamp64Milli(window_start) AS window_start_ms,
     events,
     mean,
-    p95
+    p95,
+    unit
 FROM
 (
-    SELECT swarm_id, metric, window_ms, window_start, events, mean, p95
+    SELECT swarm_id, metric, window_ms, window_start, events, mean, p95, unit
     FROM v_swarm_windows
     WHERE swarm_id IN {swarms:Array(String)}
         AND metric IN {metrics:Array(String)}
@@ -33,14 +34,14 @@ FROM
         AND window_start >= fromUnixTimestamp64Milli({from_ms:Int64})
         AND window_start < fromUnixTimestamp64Milli({to_ms:Int64})
     UNION ALL
-    SELECT swarm_id, metric, window_ms, window_start, events, mean, p95
+    SELECT swarm_id, metric, window_ms, window_start, events, mean, p95, unit
     FROM v_swarm_hours
     WHERE swarm_id IN {swarms:Array(String)}
         AND metric IN {metrics:Array(String)}
         AND window_start >= fromUnixTimestamp64Milli({from_ms:Int64})
         AND window_start < fromUnixTimestamp64Milli({to_ms:Int64})
     UNION ALL
-    SELECT swarm_id, metric, window_ms, window_start, events, mean, p95
+    SELECT swarm_id, metric, window_ms, window_start, events, mean, p95, unit
     FROM v_swarm_days
     WHERE swarm_id IN {swarms:Array(String)}
         AND metric IN {metrics:Array(String)}
