@@ -6,6 +6,7 @@ depends on chunk boundaries: windows close in order of their end, and within one
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ from streams.swarm_scoring import Spoken, SwarmBank, combined_row
 
 # Full scorers a partition makes in auto mode: 2,000 of them hold 20 MB and ask 50 ms for each of their closing windows.
 FULL_SERIES_MAX: Final = 2_000
+# A series that has lived is worth remembering over a night or a week: real hosts sleep for hours, and what they do
+# first after that may be the incident. One of a few windows has taught next to nothing.
+SETTLED_WINDOWS: Final = 200
+SETTLED_IDLE_RATIO: Final = 168  # of `series_idle_ms`: a week for the default hour
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list).decode  # text, numbers and bytes: no typed union holds all three
 
@@ -47,17 +52,18 @@ class Closing:
 class Held:
     """What is kept of one series."""
 
-    __slots__ = ("change", "end_ms", "hush", "scorer")
+    __slots__ = ("change", "end_ms", "hush", "scorer", "windows")
 
-    def __init__(self, scorer: Scorer, end_ms: int, hush: int, change: array[float]) -> None:
+    def __init__(self, scorer: Scorer, end_ms: int, hush: int, change: array[float], windows: int = 0) -> None:
         self.scorer = scorer
         self.end_ms = end_ms  # of the last window
+        self.windows = windows  # closed so far, up to SETTLED_WINDOWS
         self.hush = hush  # windows for which it has nothing to say, because its peers told of it
         self.change = change  # models/anomaly/change_point.py
 
 
 class ScorerBank:
-    """The scorers of one partition, longest-silent first."""
+    """The scorers of one partition: those of short-lived and of settled series, each longest-silent first."""
 
     def __init__(
         self,
@@ -69,17 +75,18 @@ class ScorerBank:
         sensitivity: float = 0.0,
     ) -> None:
         self._series_max = series_max
-        self._idle_ms = series_idle_ms
+        self._idle_ms = (series_idle_ms, series_idle_ms * SETTLED_IDLE_RATIO)
         self._score_min = score_min
         self._mode = mode
         self._sensitivity = sensitivity
-        self._scorers: OrderedDict[Series, Held] = OrderedDict()
+        self._young: OrderedDict[Series, Held] = OrderedDict()
+        self._settled: OrderedDict[Series, Held] = OrderedDict()
         self._by_peers = mode not in SENSITIVITY  # the textbook methods speak for themselves alone
         self.peers = PeerGroups()
         self.swarms = SwarmBank(swarms_max=series_max, idle_ms=series_idle_ms, score_min=score_min)
 
     def __len__(self) -> int:
-        return len(self._scorers)
+        return len(self._young) + len(self._settled)
 
     def score(
         self, closing: Closing, origin: Origin, series: Interner[Series], units: Interner[str]
@@ -121,48 +128,55 @@ class ScorerBank:
         return anomalies
 
     def state(self) -> list[list[Any]]:
-        """[[swarm, agent, metric, end of last window, hush, change, scorer], ...], longest-silent first.
+        """[[swarm, agent, metric, end of last window, windows, hush, change, scorer], ...], longest-silent first.
 
         Each scorer's numbers become bytes at once: 100,000 scorers are 5 million numbers, 170 MB as Python's.
         """
         return [
-            [*name, held.end_ms, held.hush, held.change.tobytes(), _encode(held.scorer.state())]
-            for name, held in self._scorers.items()
+            [*name, held.end_ms, held.windows, held.hush, held.change.tobytes(), _encode(held.scorer.state())]
+            for held_by_name in (self._young, self._settled)
+            for name, held in held_by_name.items()
         ]
 
     def restore(self, state: list[list[Any]]) -> None:
         """Loads what `state` saved."""
-        self._scorers = OrderedDict(
-            (
-                (swarm, agent, metric),
-                Held(restore_scorer(_decode(scorer)), end_ms, hush, array("d", change)),
-            )
-            for swarm, agent, metric, end_ms, hush, change, scorer in state
-        )
-        self.peers = PeerGroups()
-        for name, held in self._scorers.items():
+        self._young, self._settled, self.peers = OrderedDict(), OrderedDict(), PeerGroups()
+        for swarm, agent, metric, end_ms, windows, hush, change, scorer in state:
+            name = (swarm, agent, metric)
+            held = Held(restore_scorer(_decode(scorer)), end_ms, hush, array("d", change), windows)
+            (self._settled if windows >= SETTLED_WINDOWS else self._young)[name] = held
             self.peers.add(name, held)
 
     def _hold(self, name: Series, end_ms: int) -> Held:
         """What is kept of the series, for a window that ends at end_ms."""
-        # Windows close in order of their end, so the head of the dictionary is the longest-silent series.
-        while self._scorers:
-            head, oldest = next(iter(self._scorers.items()))
-            if oldest.end_ms >= end_ms - self._idle_ms:
-                break
-            del self._scorers[head]
-            self.peers.remove(head, oldest)
-        held = self._scorers.pop(name, None)
+        self._forget_silent(end_ms)
+        held = self._young.pop(name, None) or self._settled.pop(name, None)
         if held is None:
-            if len(self._scorers) >= self._series_max:
-                self.peers.remove(*self._scorers.popitem(last=False))
+            if len(self) >= self._series_max:
+                self._forget_one()
             mode = self._mode_of_next()
             fresh = new_scorer(name[2], score_min=self._score_min, mode=mode, sensitivity=self._sensitivity)
             held = Held(fresh, end_ms, 0, change_point.fresh())
             self.peers.add(name, held)
         held.end_ms = end_ms
-        self._scorers[name] = held
+        held.windows = min(held.windows + 1, SETTLED_WINDOWS)
+        (self._settled if held.windows >= SETTLED_WINDOWS else self._young)[name] = held
         return held
+
+    def _forget_silent(self, end_ms: int) -> None:
+        """Windows close in order of their end, so the head of each dictionary is its longest-silent series."""
+        for held_by_name, idle_ms in zip((self._young, self._settled), self._idle_ms, strict=True):
+            while held_by_name:
+                name, oldest = next(iter(held_by_name.items()))
+                if oldest.end_ms >= end_ms - idle_ms:
+                    break
+                del held_by_name[name]
+                self.peers.remove(name, oldest)
+
+    def _forget_one(self) -> None:
+        """Makes room: the series that has been silent for longest goes."""
+        heads = [next(iter(d.values())).end_ms if d else math.inf for d in (self._young, self._settled)]
+        self.peers.remove(*(self._young if heads[0] <= heads[1] else self._settled).popitem(last=False))
 
     def _tell(self, held: Held, name: Series, point: WindowPoint, verdict: Verdict) -> dict[str, Any] | None:
         """The alarm's own columns: the scorer's, or of a series that is still learning its peers'."""
@@ -180,7 +194,7 @@ class ScorerBank:
     def _mode_of_next(self) -> Mode:
         """How a new series is scored: its number among those held is a function of the log alone."""
         if self._mode == "auto":
-            return "full" if len(self._scorers) < FULL_SERIES_MAX else "lean"
+            return "full" if len(self) < FULL_SERIES_MAX else "lean"
         return self._mode
 
 

@@ -40,4 +40,7 @@ RECENT_HITS, RECENT_TRIALS = (
 
 SURPLUS = 51  # variance of their rate over what chance alone gives, fading mean
 
-SIZE: Final = 52
+# Everything it was seen at: windows in the range, the range, the block that waits to widen it, the newest block.
+SPAN_N, SPAN_LOW, SPAN_HIGH, BEFORE_LOW, BEFORE_HIGH, BLOCK_N, BLOCK_LOW, BLOCK_HIGH = range(52, 60)
+
+SIZE: Final = 60

@@ -56,6 +56,7 @@ from models.anomaly.fields import (
 )
 from models.anomaly.level import Level
 from models.anomaly.port import WindowPoint
+from models.anomaly.span import forget_span, learn_span
 from models.anomaly.statistics import fading_update
 from models.anomaly.tuning import (
     CLIP_Z,
@@ -97,6 +98,7 @@ def leave_logarithms(state: array[float]) -> None:
     state[STEP_MS] = 0.0
     state[RUN_N] = 0.0
     state[RUN_ONSET] = 0.0
+    forget_span(state)
 
 
 def count_row(state: array[float], *, is_zero: bool) -> float:
@@ -163,6 +165,7 @@ def learn(
         _learn_level(state, point, value, position, level, by_level)
     if has_magnitude:
         _learn_step(state, point, position)
+        learn_span(state, value)
     if state[ONES]:
         _learn_rate(state, value * point.events, float(point.events), probability)
     seen = state[SEEN] = state[SEEN] + 1.0
@@ -298,6 +301,7 @@ def _adopt_run(state: array[float]) -> None:
     state[DRIFT] = 0.0
     state[ROW_LOG_P] = 0.0
     state[RUN_N] = state[RUN_ONSET] = 0.0
+    forget_span(state)
 
 
 def _clip(value: float, centre: float, reach: float) -> float:

@@ -31,6 +31,7 @@ from models.anomaly.fields import (
 )
 from models.anomaly.level import Level, judge_level
 from models.anomaly.port import Direction, StateValue, Verdict, WindowPoint, severity_of
+from models.anomaly.span import judge_span
 from models.anomaly.tails import PROBABILITY_MIN, rate_change_tail
 from models.anomaly.tuning import (
     BERNOULLI_TOLERANCE,
@@ -82,7 +83,10 @@ class RiverTailScorer:
             return Verdict(None, WARM_UP_WINDOWS - seen - 1, "", 0.0, 0.0, False, "", "")
         level = judge_level(state, point, value, is_zero=is_zero)
         verdict = _judge(state, point, value, row_p, level, is_zero=is_zero, by_rate=is_ones)
-        learning.learn(state, point, value, level, is_zero=is_zero, by_rate=is_ones, probability=verdict.probability)
+        own = verdict.probability
+        if not is_ones and (state[REAL] or not is_zero):
+            verdict = _beyond(state, value, verdict)
+        learning.learn(state, point, value, level, is_zero=is_zero, by_rate=is_ones, probability=own)
         odds = 2.0 * verdict.probability
         score = 1.0 - max(PROBABILITY_MIN, min(1.0, odds))
         fires = alarm.step(state, odds, score, score_min=self._score_min)
@@ -128,6 +132,7 @@ class _Judgement(NamedTuple):
     low: float
     high: float
     lasting: bool  # the last few windows together say it, not this one alone
+    seen_at: tuple[float, float] | None = None  # the range it has left, where that is what is rare
 
 
 def _judge(
@@ -162,6 +167,16 @@ def _judge(
     return _Judgement(probability * min(1.0, 2.0 * row_p), side, low, level.high, lasting)
 
 
+def _beyond(state: array[float], value: float, verdict: _Judgement) -> _Judgement:
+    """The judgement, or that of the range everything was seen in where that is the rarer one."""
+    found = judge_span(state, value)
+    if found is None or found.probability >= verdict.probability:
+        return verdict
+    return verdict._replace(
+        probability=found.probability, side=found.side, lasting=False, seen_at=(found.low, found.high)
+    )
+
+
 def _judge_rate(state: array[float], point: WindowPoint, value: float, row_p: float, *, is_zero: bool) -> _Judgement:
     """A zero-one series: this window's ones, and those of the last few windows, against the rate before."""
     scale = learning.rate_scale(state)
@@ -191,6 +206,12 @@ def _reason(point: WindowPoint, verdict: _Judgement, score: float, seen: int) ->
     odds = f"about once in {1.0 / max(PROBABILITY_MIN, 1.0 - score):,.0f}"
     window = f"window mean {point.mean:.6g} ({point.events} events)"
     side = "above" if verdict.side > 0 else "below"
+    if verdict.seen_at is not None:
+        low, high = verdict.seen_at
+        return (
+            f"{window} is {side} all that was seen in {seen} earlier windows, {low:.6g} to {high:.6g}; "
+            f"a quiet window goes so far {odds}"
+        )
     expected = f"{verdict.low:.6g} to {verdict.high:.6g}"
     if verdict.lasting and verdict.low <= point.mean <= verdict.high:
         return (

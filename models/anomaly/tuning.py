@@ -14,7 +14,7 @@ from typing import Final
 from models.anomaly import change_tuning, full_tuning, peer_tuning
 
 NAME: Final = "river_tail"
-VERSION: Final = 1
+VERSION: Final = 2
 WARM_UP_WINDOWS: Final = 12  # below it a predictive interval is wider than any fault worth an alarm
 LEVEL_WINDOWS: Final = 200.0  # memory of level and spread: older windows fade
 PEAKS_WINDOWS: Final = 2_000.0  # memory of the tails: longer, peaks are rare
@@ -50,6 +50,11 @@ RECENT_EVENTS: Final = 32.0  # events the recent windows of a zero-one series sh
 RECENT_SHARE_MIN: Final = 0.02  # but no more than about 50 windows
 CORRELATION_MAX: Final = 0.95  # of neighbouring windows; beyond it the mean of a few says no more than one
 ODD_P: Final = 0.005  # a window rarer than this does not make the rate look restless
+SPAN_BLOCK_WINDOWS: Final = 20.0  # the newest one to two blocks stay out of the range: a climb of a quarter of an hour
+SPAN_WINDOWS_MIN: Final = 40.0  # in the range before anything is judged by it
+SPAN_WINDOWS_MAX: Final = 100.0  # count as independent at most
+SPAN_WIDTH_MIN: Final = 0.3  # of the level: a series that hardly moved must leave its range by 15 % to be told
+SPAN_FADE: Final = 0.005  # of the range's overhang goes with each block: what was 4,000 windows ago counts a third
 SURPLUS_MAX: Final = 9.0  # of one window: an outburst must not make the rate look restless for long
 DESIGN_EFFECT: Final = 1.5  # errors come in bursts: so many events carry the information of one
 RANGE_Z: Final = 3.2905  # normal deviate of a two-sided 99.9 % range

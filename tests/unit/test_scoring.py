@@ -74,6 +74,19 @@ def test_a_series_is_forgotten_once_it_was_silent_for_longer_than_the_idle_time(
     assert agents(scorers) == kept
 
 
+@pytest.mark.parametrize(("before", "silent", "kept"), [(199, 6, False), (200, 6, True), (200, 5 * 168, True)])
+def test_a_series_that_has_lived_is_remembered_for_longer(before: int, silent: int, kept: bool) -> None:
+    scorers = bank(series_idle_ms=5 * SIZE_MS)
+    for number in range(before):
+        feed(scorers, (0, number))
+    feed(scorers, (1, before - 1 + silent))
+    assert ("agent-0" in agents(scorers)) == kept
+    other = bank(series_idle_ms=5 * SIZE_MS)
+    other.restore(scorers.state())
+    feed(other, (2, before - 1 + 5 * 168 + 1))
+    assert "agent-0" not in agents(other)  # in the end it goes as well
+
+
 def test_a_late_generation_is_not_scored() -> None:
     scorers = bank()
     assert feed(scorers, (0, 0), gen=7) == []
