@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from models.anomaly.change_tuning import CHANGE_SEVERITY
 from models.rows import TABLES
 from sinks.memory import IDENTITY
 
@@ -109,13 +110,13 @@ GROUP BY metric, window_ms ORDER BY metric, window_ms"""
         return [WindowChanges(*r) for r in self._rows(sql, old=old, new=new)]
 
     def anomalies(self, old: int, new: int) -> list[AnomalyChanges]:
-        """Anomalies that would appear or vanish."""
+        """Anomalies that would appear or vanish; change points are none."""
         keys = "swarm_id, agent_id, metric, window_ms, window_start"
 
         def side(table: str, version: str, flag: int) -> str:
             return (
                 f"SELECT {keys}, {flag} AS is_new, bitAnd(ver, {_OFFSET_MASK}) AS offset_of_row FROM {table} FINAL "
-                f"WHERE fold_version = {{{version}:UInt16}} AND {_BELOW}"
+                f"WHERE fold_version = {{{version}:UInt16}} AND {_BELOW} AND severity != '{CHANGE_SEVERITY}'"
             )
 
         sql = f"""
