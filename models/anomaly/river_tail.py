@@ -85,7 +85,7 @@ class RiverTailScorer:
         verdict = _judge(state, point, value, row_p, level, is_zero=is_zero, by_rate=is_ones)
         own = verdict.probability
         if not is_ones and (state[REAL] or not is_zero):
-            verdict = _beyond(state, value, verdict)
+            verdict = _beyond(state, value, point.events, verdict)
         learning.learn(state, point, value, level, is_zero=is_zero, by_rate=is_ones, probability=own)
         odds = 2.0 * verdict.probability
         score = 1.0 - max(PROBABILITY_MIN, min(1.0, odds))
@@ -167,9 +167,9 @@ def _judge(
     return _Judgement(probability * min(1.0, 2.0 * row_p), side, low, level.high, lasting)
 
 
-def _beyond(state: array[float], value: float, verdict: _Judgement) -> _Judgement:
+def _beyond(state: array[float], value: float, events: int, verdict: _Judgement) -> _Judgement:
     """The judgement, or that of the range everything was seen in where that is the rarer one."""
-    found = judge_span(state, value)
+    found = judge_span(state, value, events)
     if found is None or found.probability >= verdict.probability:
         return verdict
     return verdict._replace(

@@ -21,12 +21,14 @@ from models.anomaly.fields import (
     BLOCK_HIGH,
     BLOCK_LOW,
     BLOCK_N,
+    EVENTS,
     REAL,
     SPAN_HIGH,
     SPAN_LOW,
     SPAN_N,
 )
 from models.anomaly.tuning import (
+    EVENTS_RATIO_MAX,
     SPAN_BLOCK_WINDOWS,
     SPAN_FADE,
     SPAN_WIDTH_MIN,
@@ -44,21 +46,34 @@ class Beyond(NamedTuple):
     high: float
 
 
-def judge_span(state: array[float], value: float) -> Beyond | None:
-    """None inside the range, and while too little was seen. `value` is above zero unless the series has negatives."""
+def judge_span(state: array[float], value: float, events: int) -> Beyond | None:
+    """None inside the range, and while too little was seen. `value` is above zero unless the series has negatives.
+
+    A window of fewer events than usual scatters more: for it the range is wider by the root of the ratio.
+    """
     n = state[SPAN_N]
     low, high = state[SPAN_LOW], state[SPAN_HIGH]
     if n < SPAN_WINDOWS_MIN or low <= value <= high:
         return None
     side = 1 if value > high else -1
-    if state[REAL]:
-        width = max(high - low, SPAN_WIDTH_MIN * max(abs(low), abs(high)))
-        beyond = (value - high if side > 0 else low - value) / width
-    else:
-        width = max(math.log(high / low), SPAN_WIDTH_MIN)
-        beyond = math.log(value / high if side > 0 else low / value) / width
+    widened = math.sqrt(min(max(state[EVENTS] / max(events, 1), 1.0), EVENTS_RATIO_MAX))
+    beyond = _widths(
+        value - high if side > 0 else low - value,
+        max(high - low, SPAN_WIDTH_MIN * max(abs(low), abs(high))),
+        widened,
+    )
+    if not state[REAL]:  # the less alarming of both spaces: a load that falls from 2 % to 0.2 % has hardly fallen
+        ratio = value / high if side > 0 else low / value
+        beyond = min(beyond, _widths(math.log(ratio), max(math.log(high / low), SPAN_WIDTH_MIN), widened))
+    if beyond <= 0.0:
+        return None
     rarity = (1.0 + beyond) * math.log10(min(n, SPAN_WINDOWS_MAX))
     return Beyond(10.0 ** -min(rarity, 300.0), side, low, high)
+
+
+def _widths(distance: float, width: float, widened: float) -> float:
+    """How many of its widths a value lies outside a range, when the range is widened about its middle."""
+    return (distance - 0.5 * (widened - 1.0) * width) / (widened * width)
 
 
 def learn_span(state: array[float], value: float) -> None:
