@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from interfaces.cli.compare_options import narrowed_sides
 from interfaces.cli.output import EXIT_USAGE, Format, emit, emit_json, fail, load_settings
 
 if TYPE_CHECKING:
     from reports.analysis.facts import Sentence
     from reports.queries.analysis import AnalysisReader
-    from reports.queries.port import Query, TimeRange
+    from reports.queries.port import Query
     from reports.queries.side import Side
 
 ROWS_SHOWN_MAX = 50  # in a table; the other formats show all
@@ -73,7 +74,7 @@ def ask(
     """Opens the database for the sides and shows what `answer` finds; an unknown side ends the command."""
     if sql and format not in FORMATS_WITH_SQL:
         fail(f"--sql with --format {format.value}: it holds rows only; use table, json or markdown", code=EXIT_USAGE)
-    sides, time = _sides(names, filters, time_range, from_, to)
+    sides, time = narrowed_sides(names, filters, time_range, from_, to)
     from interfaces.cli.clickhouse import open_client
     from reports.build import UnknownSwarmError
     from reports.comparison import ComparisonRequest, reader_of, require_known
@@ -88,22 +89,6 @@ def ask(
             fail(str(error))
         asked = AnalysisReader(client, sides, time)
         _show(answer(asked, sides), asked.queries, format, sql=sql)
-
-
-def _sides(
-    names: Sequence[str], filters: Sequence[str] | None, time_range: str | None, from_: str | None, to: str | None
-) -> tuple[list[Side], TimeRange]:
-    from models.clock import SystemClock
-    from reports.queries.side import parse_filters, parse_side
-    from reports.timerange import parse_time_range
-
-    now_ms = SystemClock().now_ms()
-    try:
-        conditions = parse_filters(filters or ())
-        sides = [parse_side(name, now_ms=now_ms).narrowed(conditions) for name in dict.fromkeys(names)]
-        return sides, parse_time_range(time_range, from_, to, now_ms=now_ms)
-    except ValueError as error:
-        fail(str(error), code=EXIT_USAGE)
 
 
 def _show(answer: Answer, queries: Sequence[Query], format: Format, *, sql: bool) -> None:

@@ -1,4 +1,4 @@
-"""What every comparing command shares: its flags, and the request they ask for.
+"""What every command about sides shares: its flags, and what they ask for.
 
 In: flag values. Out: a `ComparisonRequest`; one line and exit code 2 for a mistake. Never: a query.
 """
@@ -16,6 +16,7 @@ from interfaces.cli.output import EXIT_USAGE, fail
 
 if TYPE_CHECKING:
     from reports.comparison import ComparisonRequest, Kind
+    from reports.queries.port import TimeRange
     from reports.queries.side import Side
 
 
@@ -70,6 +71,23 @@ OutOption = Annotated[
 def split_names(texts: Sequence[str]) -> list[str]:
     """`B,C` and repeated flags -> names; a filter keeps its commas."""
     return [part for text in texts for part in ([text] if "=" in text else text.split(",")) if part.strip()]
+
+
+def narrowed_sides(
+    names: Sequence[str], filters: Sequence[str] | None, time_range: str | None, from_: str | None, to: str | None
+) -> tuple[list[Side], TimeRange]:
+    """Sides with every filter in each of them, and the time asked for."""
+    from models.clock import SystemClock
+    from reports.queries.side import parse_filters, parse_side
+    from reports.timerange import parse_time_range
+
+    now_ms = SystemClock().now_ms()
+    try:
+        conditions = parse_filters(filters or ())
+        sides = [parse_side(name, now_ms=now_ms).narrowed(conditions) for name in dict.fromkeys(names)]
+        return sides, parse_time_range(time_range, from_, to, now_ms=now_ms)
+    except ValueError as error:
+        fail(str(error), code=EXIT_USAGE)
 
 
 def request_of(

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from interfaces.cli.compare_options import FilterOption, FromOption, TimeRangeOption, ToOption
+from interfaces.cli.compare_options import FilterOption, FromOption, TimeRangeOption, ToOption, narrowed_sides
 from interfaces.cli.output import EXIT_USAGE, examples, fail, load_settings
 
 if TYPE_CHECKING:
-    from reports.queries.port import TimeRange
     from reports.queries.side import Side
     from reports.visual import ChartRequest, Picture
 
@@ -119,7 +118,7 @@ def chart(
     chosen = _format(format, out)
     from reports.visual import ChartError, ChartRequest, check
 
-    sides, time = _sides(side, filter, time_range, from_, to)
+    sides, time = narrowed_sides(side, filter, time_range, from_, to)
     names = tuple(one.name for one in sides)
     whole = tuple(one.name for one in sides if one.swarm_id is not None)
     request = ChartRequest(kind.value, names, whole, tuple(metric or ()), time, run or "")
@@ -206,19 +205,3 @@ def _about(request: ChartRequest) -> str:
     if request.time.to_ms is not None:
         text += f" · to {short(request.time.to_ms)}"
     return text
-
-
-def _sides(
-    names: list[str], filters: list[str] | None, time_range: str | None, from_: str | None, to: str | None
-) -> tuple[list[Side], TimeRange]:
-    from models.clock import SystemClock
-    from reports.queries.side import parse_filters, parse_side
-    from reports.timerange import parse_time_range
-
-    now_ms = SystemClock().now_ms()
-    try:
-        conditions = parse_filters(filters or ())
-        sides = [parse_side(name, now_ms=now_ms).narrowed(conditions) for name in dict.fromkeys(names)]
-        return sides, parse_time_range(time_range, from_, to, now_ms=now_ms)
-    except ValueError as error:
-        fail(str(error), code=EXIT_USAGE)
