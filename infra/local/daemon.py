@@ -33,6 +33,7 @@ LOG_TRIM_EVERY_TICKS = 100  # 10 s
 SERVERS_START_WITHIN_S = 60.0  # Apache Kafka's first start on a busy machine takes 10 s; chDB's first open 2 s
 MIGRATE_WITHIN_S = 120.0
 EXTERNAL_WITHIN_S = 5.0  # a server that is there answers at once; a person waits for this
+PORT_TAKEN = ("in use", "is taken")  # as the system and our own ClickHouse endpoint say it
 PORT_ATTEMPTS_MAX = 3  # two stacks started in the same moment may choose the same free port
 WORKER_STOP_WITHIN_S = 10.0  # the worker's own promise
 
@@ -137,8 +138,9 @@ class Supervisor:
             except StackError as error:
                 for child in self._servers:
                     child.stop()
-                # Somebody took a port between our look and the server's; only then another one may help.
-                stolen = "in use" in str(error) or any(
+                # Somebody took a port between our look and the server's; only then another one may help. By now that
+                # somebody may be gone again, so the server's own words count as well.
+                stolen = any(word in str(error) for word in PORT_TAKEN) or any(
                     wanted is None and not ports.is_free(port) for _, port, wanted in chosen
                 )
                 if not stolen or attempt == PORT_ATTEMPTS_MAX:
