@@ -9,4 +9,4 @@ SELECT
 FROM anomalies FINAL
 WHERE fold_version = (SELECT fold_version FROM v_active_fold);
 
-ALTER TABLE anomalies COMMENT COLUMN severity 'low | medium | high | critical.';
+ALTER TABLE anomalies COMMENT COLUMN IF EXISTS severity 'low | medium | high | critical.';

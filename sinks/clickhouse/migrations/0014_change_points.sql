@@ -1,6 +1,6 @@
 -- Change points: rows of `anomalies` with severity `info`. They are no alarms, so `v_anomalies` leaves them out.
 
-ALTER TABLE anomalies COMMENT COLUMN severity 'low | medium | high | critical; info: a change point, which is no alarm.';
+ALTER TABLE anomalies COMMENT COLUMN IF EXISTS severity 'low | medium | high | critical; info: a change point, which is no alarm.';
 
 CREATE OR REPLACE VIEW v_anomalies AS
 SELECT
