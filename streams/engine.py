@@ -211,8 +211,10 @@ class Engine:
             if end is not None:
                 self._require_no_loss(partition, worker, end)
             mark = worker.fold.mark
-            found = None if mark is None else await log_port.first_at(partition, mark.offset)
-            self._require_same_log(partition, worker, [] if found is None else [found])
+            # Asked only for a record that must be there: of an expired log none would come, and we would wait for it.
+            if mark is not None and mark.offset >= await log_port.earliest(partition):
+                found = await log_port.first_at(partition, mark.offset)
+                self._require_same_log(partition, worker, [] if found is None else [found])
         return worker
 
     def _watch_end(self, partition: Partition, worker: PartitionWorker, end: int) -> None:

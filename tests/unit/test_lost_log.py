@@ -82,3 +82,4 @@ async def test_the_same_records_again_and_a_log_cut_by_retention_are_no_loss(ben
     bench.fetch(at=10)
     await bench.deliver()
     assert bench.next_offset == 13
+    assert bench.consumer.probes == 0  # nobody waits for a record that has expired
