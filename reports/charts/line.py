@@ -39,10 +39,8 @@ def over_time(windows: Sequence[WindowRow], anomalies: Sequence[AnomalyRow], met
     measure = measure_of(metric, rows[0].unit)
     shown = scales.shown_of(measure.unit, [row.p95 for row in rows])
     title = f"{measure.label[:1].upper()}{measure.label[1:]} over time"
-    description = (
-        f"{len(rows)} windows of {_seconds(size_ms)}, "
-        f"{f'{len(marks)} anomalies marked' if marks else 'no anomalies'}; values in {shown.unit}"
-    )
+    marked = f"{len(marks)} {'anomaly' if len(marks) == 1 else 'anomalies'} marked" if marks else "no anomalies"
+    description = f"{len(rows)} windows of {_seconds(size_ms)}, {marked}; values in {shown.unit}"
     if gaps := sum(len(pieces(_of(rows, swarm))) - 1 for swarm in drawn):
         description += f"; {gaps} gap{'s' if gaps > 1 else ''} without a window left open"
     if len(named) > len(drawn):
