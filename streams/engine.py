@@ -204,7 +204,6 @@ class Engine:
         worker = self.workers.get(partition)
         if worker is None:
             worker = self._new_worker(partition, log_port)
-            self.workers[partition] = worker
         if await worker.restore():
             log.info("partition_resumed partition=%s next_offset=%d", partition, worker.fold.next_offset)
             end = await log_port.end(partition)
@@ -215,6 +214,7 @@ class Engine:
             if mark is not None and mark.offset >= await log_port.earliest(partition):
                 found = await log_port.first_at(partition, mark.offset)
                 self._require_same_log(partition, worker, [] if found is None else [found])
+        self.workers[partition] = worker  # not before: a chunk that comes meanwhile waits for the restored state
         return worker
 
     def _watch_end(self, partition: Partition, worker: PartitionWorker, end: int) -> None:

@@ -18,6 +18,7 @@ from sinks.clickhouse.client import connect
 from tests.support.commands import answer_of, run_murmur
 from tests.support.produce import await_committed, ends, make_topics, produce
 from tests.support.traffic import Traffic
+from tests.support.waiting import eventually
 from tests.support.workers import WorkerProcess, worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -178,6 +179,11 @@ def _workers_continue(new: Settings, now_ms: int) -> None:
     with worker(new) as process:
         produce(new, Traffic(SEED + 2), 50, now_ms=now_ms + 30_000)
         await_committed(new, process)
+        # The status is written once a second, so it may lag behind the commits.
+        eventually(
+            lambda: process.status()["counters"]["records"] >= 50 + _repeated_in(process),
+            "the status tells of all",
+        )
         assert process.status()["counters"]["records"] == 50 + _repeated_in(process)
         audit = run_murmur(new, "audit", "--format", "json")
         assert audit.returncode == 0, audit.stdout
