@@ -33,6 +33,10 @@ METADATA_AGE_MAX_MS: Final = (
 )
 
 
+class TransportError(Exception):
+    """Faust, or the thread of its consumer, has ended; one line with the reason."""
+
+
 def build_app(settings: Settings, engine: Engine) -> faust.App:
     """An app that is not started yet."""
     ChunkScheduler.chunk_records_max = settings.chunk_records_max
@@ -121,6 +125,22 @@ class FaustLog:
     async def first_at(self, partition: Partition, offset: int) -> RawRecord | None:
         """Reads one record at or after `offset` through a connection of its own; None: none up to the end."""
         return await first_record(self._settings, partition.topic, partition.number, offset, timeout_s=PROBE_TIMEOUT_S)
+
+
+def transport_failure(app: faust.App, starting: asyncio.Future[None]) -> TransportError | None:
+    """What ended Faust; None while it lives. It only logs a crash, and its timers stop without a word.
+
+    `starting`: the task of `app.start()`.
+    """
+    reason: BaseException | None = None
+    if starting.done() and not starting.cancelled():
+        reason = starting.exception()
+    for service in (app, app.consumer, app.consumer._thread):
+        if service.crashed:
+            reason = reason or service.crash_reason
+    if reason is None:
+        return None
+    return TransportError(f"the Kafka consumer ended and must be started again: {' '.join(repr(reason).split())}")
 
 
 def committed_offset(app: faust.App, tp: TP) -> int | None:

@@ -160,13 +160,23 @@ class Engine:
         worker = self.workers.get(partition)
         if worker is not None:
             self._watch_end(partition, worker, end)
-        if partition in self._adopted:
+        if partition in self._adopted and not self._stands_at_a_seek(partition, committed):
             return
         async with self._resuming:
             self._adopted.add(partition)
             worker = await self._resume(partition, log_port)
             if worker.fold.next_offset < committed:
                 await self._bridge(partition, worker, committed, log_port)
+
+    def _stands_at_a_seek(self, partition: Partition, committed: int) -> bool:
+        """Nothing came of a seek back: a rebalance may have undone it, and a silent log would not remind us."""
+        worker, sought = self.workers.get(partition), self._sought.get(partition)
+        return (
+            worker is not None
+            and sought is not None
+            and sought.offset == worker.fold.next_offset < committed
+            and self.clock.monotonic_s() - sought.at_s >= SEEK_AGAIN_S
+        )
 
     def fail(self, error: BaseException) -> None:
         """Ends the worker: an error that no retry can help must not be survived half-way."""

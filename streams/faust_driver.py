@@ -90,6 +90,29 @@ class CheckpointConsumer(driver.Consumer):  # type: ignore[misc]  # Faust's type
     def _filter_tps_with_pending_acks(self, topics: Iterable[Any] | None = None) -> Iterator[TP]:
         return iter(list(self.checkpoints))
 
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        before = {tp: self._committed_offset[tp] for tp in offsets}
+        done: bool = await super()._commit_offsets(offsets, start_new_transaction=start_new_transaction)
+        if not done:  # Faust notes the offsets as committed all the same, and would not offer them again
+            self._committed_offset.update(
+                {tp: at for tp, at in before.items() if self._committed_offset[tp] == offsets[tp]}
+            )
+        return done
+
+    def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+        return CheckpointThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class CheckpointThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust's types are not followed
+    """Faust's consumer thread, which a rebalance during a commit does not end."""
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        # Faust looks at the assignment before it hands the offsets to this thread. What a rebalance took away meanwhile
+        # is the next owner's to commit; nothing left to commit is an error to the client and would end the thread.
+        held = self.assignment()
+        ours = {tp: offset for tp, offset in offsets.items() if tp in held}
+        return bool(ours) and await super()._commit(ours)
+
 
 class CheckpointTransport(driver.Transport):  # type: ignore[misc]  # Faust's types are not followed
     """Faust's aiokafka transport with our consumer."""

@@ -33,7 +33,7 @@ from sinks.delivery import backoff_s
 from sinks.registry import build
 from streams import allocators, logs
 from streams.activation import until_caught_up
-from streams.app import build_app, chunks_buffered, committed_offset
+from streams.app import TransportError, build_app, chunks_buffered, committed_offset, transport_failure
 from streams.brake import BadInputError
 from streams.engine import Engine, LogError, Partition
 from streams.snapshots import SnapshotError
@@ -73,6 +73,7 @@ EXPECTED: Final = (
     SinkError,
     TopicError,
     LogError,
+    TransportError,
     SnapshotError,
     BadInputError,
     SettingsError,
@@ -139,6 +140,7 @@ class _Worker:
         starting = asyncio.ensure_future(app.start())
         watchers = [
             asyncio.ensure_future(self._report(engine, app)),
+            asyncio.ensure_future(_watch_transport(engine, app, starting)),
             asyncio.ensure_future(self._watch_servers(engine, identities, sinks)),
         ]
         if not shown:
@@ -253,6 +255,15 @@ class _Worker:
             log.warning("stop_cut_short after_s=%.0f; the next start repeats what was not committed", STOP_S)
         except Exception as error:  # a failing goodbye must not turn a clean stop into a crash
             log.warning("stop_incomplete %r", error)
+
+
+async def _watch_transport(engine: Engine, app: faust.App, starting: asyncio.Future[None]) -> None:
+    """Ends the worker when Faust has ended under it."""
+    while True:
+        failure = transport_failure(app, starting)
+        if failure is not None:
+            engine.fail(failure)
+        await asyncio.sleep(STATUS_INTERVAL_S)
 
 
 def _transport(app: faust.App, engine: Engine) -> Transport:

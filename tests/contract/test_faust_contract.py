@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +24,24 @@ from faust.types import TP
 from models.clock import SystemClock
 from models.settings import Settings, load
 from sinks.memory import MemorySink
-from streams.app import COMMIT_INTERVAL_S, build_app
+from streams.app import COMMIT_INTERVAL_S, build_app, transport_failure
 from streams.engine import Engine, Partition
-from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema
+from streams.faust_driver import CheckpointConsumer, CheckpointThread, CheckpointTransport, ChunkScheduler, ChunkSchema
+from streams.topics import log_ids
+from streams.worker import _watch_transport
 from tests.support.brokers import acreate_topics
 from tests.support.sim_log import SimConsumer, SimLog
 from tests.support.waiting import eventually
 from tests.support.workers import WorkerProcess
+
+HELD = TP("swarm.metrics", 0)
 
 # Method of Faust's consumer -> (its parameters, whether it is a coroutine, what must still call it).
 OVERRIDDEN = {
     "_add_gap": (["self", "tp", "offset_from", "offset_to"], True, "_drain_messages"),
     "_new_offset": (["self", "tp"], False, "_filter_committable_offsets"),
     "_filter_tps_with_pending_acks": (["self", "topics"], False, "force_commit"),
+    "_commit_offsets": (["self", "offsets", "start_new_transaction"], True, "_commit_tps"),
 }
 
 
@@ -195,6 +201,73 @@ async def test_rows_without_a_snapshot_are_not_committed(settings: Settings) -> 
     finally:
         worker.close()
     assert await _committed(settings) == dict.fromkeys(range(4), 50)
+
+
+@pytest.fixture
+async def started(settings: Settings) -> AsyncIterator[tuple[faust.App, Engine]]:
+    """An app that owns partitions of the broker, in this process."""
+    await acreate_topics(settings.kafka_bootstrap, ["swarm.metrics", "swarm.activities"])
+    sink = MemorySink()
+    await sink.start()
+    engine = Engine(settings, sinks=[sink], log_ids=await log_ids(settings), clock=SystemClock())
+    app = build_app(settings, engine)
+    await app.start()
+    async with asyncio.timeout(60):
+        while app.rebalancing or HELD not in app.consumer.assignment():  # noqa: ASYNC110 - Faust offers no event
+            await asyncio.sleep(0.05)
+    yield app, engine
+    await app.stop()
+
+
+@pytest.mark.integration
+async def test_a_commit_of_partitions_that_a_rebalance_took_away_ends_nothing(
+    started: tuple[faust.App, Engine], settings: Settings
+) -> None:
+    app, _ = started
+    thread = app.consumer._thread
+    assert isinstance(thread, CheckpointThread)
+    lost = TP(HELD.topic, 99)
+    assert await thread.commit({lost: 5}) is False
+    assert await thread.commit({lost: 5, HELD: 3}) is True
+    assert transport_failure(app, _done()) is None
+    assert await _committed(settings) == {HELD.partition: 3}
+
+
+@pytest.mark.integration
+async def test_an_offset_the_broker_did_not_take_is_offered_again(
+    started: tuple[faust.App, Engine], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = started[0].consumer
+
+    async def refused(_: Any) -> bool:
+        return False  # as Faust answers when the group has rebalanced
+
+    with monkeypatch.context() as patched:
+        patched.setattr(consumer._thread, "commit", refused)
+        consumer.checkpoints[HELD] = 3
+        assert await consumer.commit() is False
+    async with asyncio.timeout(30):
+        while await _committed(settings) != {HELD.partition: 3}:  # noqa: ASYNC110 - Faust offers no event
+            await asyncio.sleep(COMMIT_INTERVAL_S)
+
+
+@pytest.mark.integration
+async def test_a_worker_does_not_outlive_its_consumer(started: tuple[faust.App, Engine]) -> None:
+    app, engine = started
+    thread = app.consumer._thread
+    await thread.call_thread(thread.crash, ValueError("{}"))
+    watching = asyncio.ensure_future(_watch_transport(engine, app, _done()))
+    async with asyncio.timeout(30):
+        await engine.failed.wait()
+    watching.cancel()
+    assert str(engine.failure) == "the Kafka consumer ended and must be started again: ValueError('{}')"
+
+
+def _done() -> asyncio.Future[None]:
+    """The task of a start that has succeeded."""
+    starting = asyncio.get_running_loop().create_future()
+    starting.set_result(None)
+    return starting
 
 
 async def _publish(settings: Settings, records: int) -> None:

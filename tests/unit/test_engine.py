@@ -204,6 +204,28 @@ async def test_adopting_a_partition_whose_snapshots_are_lost_reads_it_again(benc
     assert bench.next_offset == 5
 
 
+async def test_an_adoption_that_a_rebalance_undid_is_made_again_though_the_log_is_silent(bench: Bench) -> None:
+    bench.append(5)
+    bench.fetch()
+    await bench.deliver()
+    await bench.save()
+    bench.lose_snapshots()
+    bench.start()
+    bench.fetch()
+    await bench.engine.adopt(HERE, 5, bench.consumer)
+    bench.consumer.positions[HERE] = 5  # a new assignment begins at the group's offset
+    await bench.engine.adopt(HERE, 5, bench.consumer)
+    assert bench.consumer.seeks == [(HERE, 0)], "the first one may still be under way"
+    bench.clock.advance(int(SEEK_AGAIN_S * 1000))
+    await bench.engine.adopt(HERE, 5, bench.consumer)
+    assert bench.consumer.seeks == [(HERE, 0), (HERE, 0)]
+    bench.fetch()
+    await bench.deliver()
+    bench.clock.advance(int(SEEK_AGAIN_S * 1000))
+    await bench.engine.adopt(HERE, 5, bench.consumer)
+    assert (bench.next_offset, len(bench.consumer.seeks)) == (5, 2)
+
+
 async def test_adopting_a_partition_whose_state_is_there_moves_nothing(bench: Bench) -> None:
     bench.append(5)
     bench.fetch()

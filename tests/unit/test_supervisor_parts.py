@@ -139,6 +139,32 @@ def test_the_next_free_port_is_taken_unless_one_was_asked_for() -> None:
         ports.choose(9092, 70_000, flag="--kafka-port")
 
 
+def test_a_port_another_stack_has_chosen_is_not_chosen_though_nobody_listens_on_it_yet() -> None:
+    with socket.socket() as holder:  # a port of the kernel's choice, which nobody else is given meanwhile
+        holder.bind(("127.0.0.1", 0))
+        free = holder.getsockname()[1]
+    choose = f"from infra.local import ports; print(ports.choose({free}, None, flag=''), flush=True); input()"
+    others = [
+        subprocess.Popen(
+            [sys.executable, "-c", choose],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        for _ in range(2)
+    ]
+    try:
+        chosen = [int(other.stdout.readline()) for other in others if other.stdout is not None]
+        assert len({*chosen, ports.choose(free, None, flag="--kafka-port")}) == 3
+        with pytest.raises(StackError, match=f"port {chosen[0]} on 127.0.0.1 is taken by another process"):
+            ports.choose(9092, chosen[0], flag="--kafka-port")
+    finally:
+        for other in others:
+            other.communicate("\n", timeout=30)  # it ends, and its port with it
+    assert ports.choose(chosen[0], None, flag="--kafka-port") == chosen[0]
+
+
 def test_a_server_of_somebody_else_is_not_taken_for_ours() -> None:
     with socket.socket() as listener, running("import time; time.sleep(60)") as other:
         listener.bind(("127.0.0.1", 0))
