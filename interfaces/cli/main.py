@@ -26,6 +26,7 @@ from interfaces.cli.output import (
     reset_global_options,
 )
 
+CHECKER_PREFIX = "Value error, "  # says nothing that the message does not say
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h: our mistake, not the user's
 
 # name -> (module with `app: typer.Typer`, the line of the help table)
@@ -190,6 +191,9 @@ def _end_of(error: Exception, *, debug: bool) -> int:
         raise error
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if callable(show) and isinstance(code, int):  # a usage error of the command line library
+        message = getattr(error, "message", None)
+        if isinstance(message, str):  # it passes on the name that its checker gives to every broken rule
+            error.message = message.removeprefix(CHECKER_PREFIX)  # type: ignore[attr-defined] # looked for above
         show()
         return code
     if _is_expected(error):

@@ -61,7 +61,8 @@ def first_rule(error: ValidationError) -> str:
     """The first broken rule on one line: `value: must be a finite number`."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"] if not isinstance(part, str) or part.isidentifier())
-    return f"{where}: {first['msg']}" if where else str(first["msg"])
+    said = str(first["msg"]).removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said
 
 
 def event_time_ms(event: Event) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 from reports.charts import svg, theme
 from reports.charts.scales import Scale
 
-TICK_GAP_PX: Final = 18  # between the labels of two ticks: less reads as one number
+TICK_GAP_PX: Final = 14  # between the labels of two ticks: less reads as one number
 TICKS_Y: Final = 5
 LABEL_SPACE_MAX: Final = 0.42  # of the width, for the names at the left of rows
 FOLD_PX: Final = 13  # from one line of a folded name to the next
@@ -76,12 +76,12 @@ def x_axis(scale: Scale, frame: Frame, title: str) -> str:
     """Grid lines, labels that keep apart, the title."""
     count = 6
     ticks = scale.ticks(count)
-    while count > 1 and _crowded([scale.px(tick) for tick in ticks], [scale.label(tick) for tick in ticks]):
+    while count > 1 and _crowded([scale.px(tick) for tick in ticks], scale.labels(ticks)):
         count -= 1
         ticks = scale.ticks(count)
     parts = []
-    for tick in ticks:
-        x, words = scale.px(tick), scale.label(tick)
+    for tick, words in zip(ticks, scale.labels(ticks), strict=True):
+        x = scale.px(tick)
         half = svg.text_px(words) / 2
         at = min(max(x, theme.EDGE_PX + half), theme.WIDTH_PX - theme.EDGE_PX - half)
         parts.append(svg.tag("line", x1=x, x2=x, y1=frame.top, y2=frame.bottom, stroke=theme.LINE))
@@ -166,5 +166,9 @@ def _folded(label: str, room: float) -> list[str]:
 
 
 def _crowded(places: Sequence[float], labels: Sequence[str]) -> bool:
-    edges = [(x - svg.text_px(words) / 2, x + svg.text_px(words) / 2) for x, words in zip(places, labels, strict=True)]
+    edges = []
+    for x, words in zip(places, labels, strict=True):
+        half = svg.text_px(words) / 2
+        at = min(max(x, theme.EDGE_PX + half), theme.WIDTH_PX - theme.EDGE_PX - half)  # as it will be written
+        edges.append((at - half, at + half))
     return any(after[0] - before[1] < TICK_GAP_PX for before, after in itertools.pairwise(edges))

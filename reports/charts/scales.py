@@ -68,6 +68,15 @@ class Scale:
         """The words at a tick."""
         return clock(value, self.high - self.low) if self.kind == "utc" else plain(value)
 
+    def labels(self, ticks: Sequence[float]) -> list[str]:
+        """The words at ascending ticks. Times of a scale over midnight carry their date where it is a new one."""
+        words = [self.label(tick) for tick in ticks]
+        if self.kind != "utc" or self.high - self.low > DAY_MS or day(self.low) == day(self.high):
+            return words
+        days = [day(tick) for tick in ticks]
+        before = ["", *days]
+        return [f"{new} {said}" if new != old else said for said, new, old in zip(words, days, before, strict=False)]
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -142,10 +151,15 @@ def clock(at_ms: float, span_ms: float) -> str:
         return f"{moment:%H:%M:%S}"
     if span_ms <= DAY_MS:
         return f"{moment:%H:%M}"
-    day = f"{moment:%b} {moment.day}"
     if span_ms <= 4 * DAY_MS:
-        return f"{day} {moment:%H:%M}"
-    return day if span_ms <= 300 * DAY_MS else f"{moment:%Y-%m-%d}"
+        return f"{day(at_ms)} {moment:%H:%M}"
+    return day(at_ms) if span_ms <= 300 * DAY_MS else f"{moment:%Y-%m-%d}"
+
+
+def day(at_ms: float) -> str:
+    """The date of a moment in UTC, without its year: Mar 1."""
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return f"{moment:%b} {moment.day}"
 
 
 def plain(value: float) -> str:

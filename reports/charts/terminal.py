@@ -6,6 +6,7 @@ from data.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -118,13 +119,19 @@ def _cell(scale: Scale, value: float, cells: int, *, turned: bool = False) -> in
 
 
 def _below(x: Scale, left: int, across: int, title: str) -> list[str]:
-    """Labels under their ticks, as many as stand apart, and the title."""
+    """Labels under their ticks, as many ticks as leave them apart, and the title."""
     marks = [" "] * (left + across)
+    for count in range(max(2, across // 14), 0, -1):
+        ticks = x.ticks(count)
+        placed = [
+            (min(max(left + _cell(x, tick, across) - len(words) // 2, 0), len(marks) - len(words)), words)
+            for tick, words in zip(ticks, x.labels(ticks), strict=True)
+        ]
+        if all(begin + len(words) + 2 <= after for (begin, words), (after, _) in itertools.pairwise(placed)):
+            break
     free = 0
-    for tick in x.ticks(max(2, across // 14)):
-        words = x.label(tick)
-        begin = min(max(left + _cell(x, tick, across) - len(words) // 2, 0), len(marks) - len(words))
-        if begin >= free:
+    for begin, words in placed:
+        if begin >= free:  # even the fewest ticks may be too close for a narrow terminal
             marks[begin : begin + len(words)] = words
             free = begin + len(words) + 2
     return ["".join(marks).rstrip(), cut(title, left + across).rjust(left + across).rstrip()]

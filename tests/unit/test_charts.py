@@ -6,6 +6,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -301,3 +302,16 @@ def test_a_picture_by_itself_has_its_size_its_ground_and_the_inks_of_its_theme()
     assert theme.DARK[theme.PAGE] in dark
     assert "prefers-color-scheme: dark" in auto
     assert svg.to_png(dark)[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_time_axis_over_midnight_says_the_date_where_it_changes_and_its_labels_keep_apart() -> None:
+    midnight = 1_772_409_600_000  # 2026-03-02T00:00:00Z
+    rows = [
+        WindowRow("careful", "m", 10_000, midnight + 10_000 * i, 8, 1_000.0 + i, 1_400.0 + i) for i in range(-15, 15)
+    ]
+    chart = _made(over_time(rows, (), "m"))
+    (axis,) = re.findall(r'<g class="x-axis">(.*?)</g>', chart.svg)
+    labels = re.findall(r'<text x="([\d.]+)"[^>]*>([^<]+)</text>', axis)
+    assert [words for _, words in labels if "Mar" in words] == ["Mar 1 23:58:00", "Mar 2 00:00:00"]
+    edges = [(float(x) - svg.text_px(words) / 2, float(x) + svg.text_px(words) / 2) for x, words in labels]
+    assert all(one[1] < other[0] for one, other in pairwise(edges))

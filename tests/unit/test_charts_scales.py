@@ -85,3 +85,17 @@ def test_ticks_of_time_are_those_of_a_clock() -> None:
 
 def test_counts_have_whole_ticks() -> None:
     assert Scale("linear", 0, 3.2, 0, 1, scales.COUNT).ticks(5) == [0, 1, 2, 3]
+
+
+def test_over_midnight_a_time_carries_its_date_where_it_is_a_new_one() -> None:
+    midnight = 1_772_409_600_000  # 2026-03-02T00:00:00Z
+    scale = scales.utc([midnight - 1_800_000, midnight + 1_800_000], 0, 1)
+    assert scale.labels(scale.ticks(4)) == ["Mar 1 23:30", "23:45", "Mar 2 00:00", "00:15", "00:30"]
+    within = scales.utc([midnight, midnight + 3_600_000], 0, 1)
+    assert within.labels(within.ticks(2)) == ["00:00", "00:30", "01:00"]
+
+
+def test_over_several_days_every_label_has_its_date_once() -> None:
+    noon = 1_772_366_400_000
+    scale = scales.utc([noon, noon + 3 * 86_400_000], 0, 1)
+    assert scale.labels([noon, noon + 86_400_000]) == ["Mar 1 12:00", "Mar 2 12:00"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -102,3 +103,13 @@ def test_a_bar_is_as_long_as_its_share_to_an_eighth_of_a_column() -> None:
     full, half, none = terminal.bars([("a", 8, "8"), ("b", 4, "4"), ("c", 0, "0")], width=41)
     assert full.count("█") == 2 * half.count("█") == 36
     assert none == "c  0"
+
+
+def test_a_line_over_midnight_says_the_date_where_it_changes() -> None:
+    shift_ms = 43_200_000 - 150_000  # noon plus this: five minutes around midnight
+    moved = [replace(row, window_start_ms=row.window_start_ms + shift_ms) for row in WINDOWS]
+    for width in (terminal.WIDTH_MIN, 80):
+        labels = words.line(moved, (), "task_duration", width).splitlines()[-2]
+        assert "Mar 2 00:0" in labels
+        assert labels.count("Mar 2") == 1
+    assert "Mar" not in words.line(WINDOWS, (), "task_duration", 80)

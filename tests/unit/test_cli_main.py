@@ -74,6 +74,23 @@ def test_an_unknown_flag_exits_2_without_a_traceback(capsys: pytest.CaptureFixtu
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize(
+    ("argv", "where"),
+    [
+        (["visualize", "chart", "pie"], "'KIND': 'pie' is not one of 'line', "),
+        (["report", "generate", "a", "--kind", "long"], "'--kind': 'long' is not one of "),
+        (["status", "--format", "xml"], "'--format': 'xml' is not one of "),
+    ],
+)
+def test_a_wrong_choice_is_told_without_the_name_of_its_checker(
+    argv: list[str], where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(argv) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert where in said
+    assert "Value error" not in said
+
+
 def test_every_mistake_of_the_settings_is_one_line(tmp_path: Path) -> None:
     done = murmur("status", home=tmp_path, settings={"partitions": "0", "windows": "10"})
     lines = done.stderr.splitlines()

@@ -7,6 +7,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const NEAR_PX = 18; // how far from a mark a pointer still means it
 const DRAG_PX = 6; // less is a click
 const ZOOM_MIN_PX = 4; // of the whole width: closer there is nothing between two points
+const WIDTH_PX = 460, LETTER_PX = 8; // of a chart, and of a letter of its labels at most
 const ROWS_MIN = 6; // of a table that is worth sorting; fewer are seen at a glance
 const make = (name, attributes, parent) => {
   const node = document.createElementNS(SVG, name);
@@ -34,20 +35,24 @@ const pixelOf = (s, value) => s.from + (s.to - s.from) * (s.kind === "log"
   ? Math.log(value / s.low) / Math.log(s.high / s.low) : (value - s.low) / (s.high - s.low));
 const two = (n, width = 2) => String(n).padStart(width, "0");
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+const dayOf = (ms) => {
+  const t = new Date(Math.round(ms));
+  return `${MONTHS[t.getUTCMonth()]} ${t.getUTCDate()}`;
+};
 const clock = (ms, span) => {
   const t = new Date(Math.round(ms));
-  const day = `${MONTHS[t.getUTCMonth()]} ${t.getUTCDate()}`;
+  const day = dayOf(ms);
   const time = `${two(t.getUTCHours())}:${two(t.getUTCMinutes())}`;
   if (span <= 5e3) return `${time}:${two(t.getUTCSeconds())}.${two(t.getUTCMilliseconds(), 3)}`;
   if (span <= 6e5) return `${time}:${two(t.getUTCSeconds())}`;
   if (span <= 864e5) return time;
   return span <= 4 * 864e5 ? `${day} ${time}` : day;
 };
-const moment = (ms, whole, grid) => {
+const moment = (ms, s, grid) => {
   const t = new Date(ms);
-  const day = `${MONTHS[t.getUTCMonth()]} ${t.getUTCDate()}`;
+  const day = dayOf(ms);
   const time = `${two(t.getUTCHours())}:${two(t.getUTCMinutes())}${grid % 6e4 ? `:${two(t.getUTCSeconds())}` : ""}`;
-  return grid % 864e5 === 0 ? day : whole > 864e5 ? `${day} ${time}` : time;
+  return grid % 864e5 === 0 ? day : dayOf(s.low) !== dayOf(s.high) ? `${day} ${time}` : time;
 };
 const plain = (value, span) => {
   const digits = span > 0 ? clamp(2 - Math.floor(Math.log10(span)), 0, 6) : 3;
@@ -68,6 +73,23 @@ const ticksOf = (s, count) => {
   const found = [];
   for (let i = Math.ceil(s.low / step - 1e-9); i * step <= s.high * (1 + 1e-12); i++) found.push(i * step);
   return found;
+};
+
+/* ticks with their words, as many as stand apart; over midnight a time carries its date where it is a new one */
+const labelled = (s) => {
+  const dated = s.kind === "utc" && s.high - s.low <= 864e5 && dayOf(s.low) !== dayOf(s.high);
+  for (let count = 4; ; count--) {
+    let told = "";
+    const placed = ticksOf(s, count).map((tick) => {
+      let words = s.kind === "utc" ? clock(tick, s.high - s.low) : plain(tick, s.high - s.low);
+      if (dated && dayOf(tick) !== told) words = `${told = dayOf(tick)} ${words}`;
+      const half = words.length * LETTER_PX / 2;
+      const x = pixelOf(s, tick);
+      return { x, at: clamp(x, half, WIDTH_PX - half), half, words };
+    });
+    const apart = placed.every((one, i) => !i || placed[i - 1].at + placed[i - 1].half + 12 <= one.at - one.half);
+    if (apart || count === 1) return placed;
+  }
 };
 
 /* ---- one chart ---- */
@@ -171,15 +193,9 @@ const chart = (svg) => {
     const s = { ...p.x, low: valueAt(p.x, p.from), high: valueAt(p.x, p.to), from: p.left, to: p.left + p.width };
     p.axis.textContent = "";
     const bottom = p.top + p.height;
-    let last = -Infinity;
-    for (const tick of ticksOf(s, 4)) {
-      const x = pixelOf(s, tick);
+    for (const { x, at, words } of labelled(s)) {
       make("line", { x1: x, x2: x, y1: p.top, y2: bottom, stroke: "#d1d9e0" }, p.axis);
-      if (x - last < 70) continue;
-      last = x;
-      const at = clamp(x, 30, 430);
-      make("text", { x: at, y: bottom + 16, "text-anchor": "middle", fill: "#59636e" }, p.axis).textContent =
-        s.kind === "utc" ? clock(tick, s.high - s.low) : plain(tick, s.high - s.low);
+      make("text", { x: at, y: bottom + 16, "text-anchor": "middle", fill: "#59636e" }, p.axis).textContent = words;
     }
     make("line", { x1: p.left, x2: p.left + p.width, y1: bottom, y2: bottom, stroke: "#818b98" }, p.axis);
   };
@@ -204,9 +220,8 @@ const chart = (svg) => {
   const stops = (p) => [...new Set(p.lines.flatMap((l) => l.points.map(([x]) => x)).concat(p.marks.map((m) => m.at[0])))]
     .filter((x) => x >= p.from - 1e-6 && x <= p.to + 1e-6).sort((a, b) => a - b);
   const said = (p, x) => {
-    const whole = p.x.high - p.x.low;
     const grid = +p.node.dataset.grid || 1;
-    const words = [p.x.kind === "utc" ? moment(Math.round(valueAt(p.x, x) / grid) * grid, whole, grid) + " UTC"
+    const words = [p.x.kind === "utc" ? moment(Math.round(valueAt(p.x, x) / grid) * grid, p.x, grid) + " UTC"
       : `${plain(valueAt(p.x, x), valueAt(p.x, p.to) - valueAt(p.x, p.from))} ${p.x.unit}`];
     const seen = new Map();
     for (const { name, points, step } of p.lines) {
