@@ -26,6 +26,7 @@ class Measure:
     derived: str
 
 
+ACRONYMS: Final = {"cpu": "CPU", "gpu": "GPU", "io": "I/O"}
 _TASK: Final = "one value a task, the mean of its repeats"
 _CALLS: Final = "mean over the calls of one unit"
 _RATE: Final = "sum of costs over all tasks, failed ones too, divided by the number of successful tasks"
@@ -65,4 +66,9 @@ def measure_of(name: str, unit: str = "") -> Measure:
     spec = metrics.lookup(name)
     better: Better = spec.better if spec is not None else "none"
     known_unit = spec.unit if spec is not None else ""
-    return Measure(name, unit or known_unit, better, name.replace("_", " "), "weighted mean of an agent's events")
+    return Measure(name, unit or known_unit, better, _words(name), "weighted mean of an agent's events")
+
+
+def _words(name: str) -> str:
+    """`cpu_usage` as people write it: CPU usage."""
+    return " ".join(ACRONYMS.get(word, word) for word in name.split("_"))

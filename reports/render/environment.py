@@ -5,13 +5,19 @@ In: nothing. Out: an Environment with our filters. Never: unescaped data in HTML
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports import numbers
 from reports.analysis.facts import Fact
 from reports.render import times
+
+NO_BREAK: Final = "\N{NO-BREAK SPACE}"
+_UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|ms|s|min|h|B|KiB|MiB|GiB|TiB)(?!\w))")
+_INTERVAL: Final = re.compile(r"\[[^\[\]]{1,20}\]|\(n = [\d,]+\)")
 
 
 @cache
@@ -33,6 +39,8 @@ def environment() -> Environment:
         when=times.short,
         iso=times.iso,
         cell=_markdown_cell,
+        kept=kept,
+        rows=rows_text,
         initial=_initial,
         fact_text=fact_text,
         score=numbers.score,
@@ -42,6 +50,12 @@ def environment() -> Environment:
         ),
     )
     return env
+
+
+def kept(text: str) -> str:
+    """The text with spaces that do not break inside `1.43 s`, `[83.5 %, 98.6 %]` and `(n = 40)`."""
+    text = _UNIT.sub(NO_BREAK, text)
+    return _INTERVAL.sub(lambda found: found.group().replace(" ", NO_BREAK), text)
 
 
 def fact_text(fact: Fact) -> str:
@@ -64,6 +78,11 @@ def _markdown_cell(text: object) -> str:
     for char in "\\`*_[]<>|#":
         cleaned = cleaned.replace(char, "\\" + char)
     return cleaned
+
+
+def rows_text(number: int) -> str:
+    """`1 row`, `1,200 rows`."""
+    return f"{numbers.count(number)} {'row' if number == 1 else 'rows'}"
 
 
 def _initial(text: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from reports.render.document import Section, head_line, sections
+from reports.render.environment import kept, rows_text
 from reports.render.view import Report
 
 INSTALL: Final = "pip install 'murmuration[pdf]', or from a checkout: pip install -e '.[server,pdf]'"
@@ -42,16 +43,21 @@ def render_pdf(report: Report) -> bytes:
 
     with tempfile.TemporaryDirectory(prefix="murmur-report-") as folder:
         root = Path(folder)
-        root.joinpath("report.json").write_text(json.dumps(_content(report, root)), encoding="utf-8")
-        template = files("reports.render").joinpath("templates", "report.typ").read_bytes()
-        root.joinpath("report.typ").write_bytes(template)
         made = typst.compile(
-            root / "report.typ",
+            write_source(report, root),
             root=root,
             timestamp=datetime.fromtimestamp(report.created_at_ms // 1000, UTC),
         )
     assert isinstance(made, bytes), "one document gives one file"
     return made
+
+
+def write_source(report: Report, root: Path) -> Path:
+    """Writes what the compiler reads into an empty folder: template, texts, charts; returns the template's path."""
+    root.joinpath("report.json").write_text(json.dumps(_content(report, root)), encoding="utf-8")
+    template = files("reports.render").joinpath("templates", "report.typ").read_bytes()
+    root.joinpath("report.typ").write_bytes(template)
+    return root / "report.typ"
 
 
 def _content(report: Report, root: Path) -> dict[str, Any]:
@@ -64,7 +70,7 @@ def _content(report: Report, root: Path) -> dict[str, Any]:
         "report_id": report.report_id,
         "date": [made.year, made.month, made.day, made.hour, made.minute, made.second],
         "sections": [_section(section, root) for section in sections(report)],
-        "queries": [{"name": name, "rows": q.rows} for name, q in sorted(report.queries.items())],
+        "queries": [{"name": name, "rows": rows_text(q.rows)} for name, q in sorted(report.queries.items())],
     }
 
 
@@ -75,12 +81,17 @@ def _section(section: Section, root: Path) -> dict[str, Any]:
             "note": table.note,
             "wide": len(table.columns) >= WIDE_FROM,
             "columns": [{"label": c.label, "numeric": c.numeric} for c in table.columns],
-            "rows": table.rows,
+            "rows": [[kept(cell) for cell in row] for row in table.rows],
         }
         for table in section.tables
     ]
     charts = [_chart(chart.name, chart.title, chart.description, chart.svg, root) for chart in section.charts]
-    return {"title": section.title, "sentences": section.sentences, "tables": tables, "charts": charts}
+    return {
+        "title": section.title,
+        "sentences": [kept(sentence) for sentence in section.sentences],
+        "tables": tables,
+        "charts": charts,
+    }
 
 
 def _chart(name: str, title: str, description: str, svg: str, root: Path) -> dict[str, str]:

@@ -132,7 +132,7 @@ def test_into_a_pipe_goes_svg_and_a_png_has_twice_its_pixels(environment: dict[s
 
 def test_a_line_has_the_unit_of_its_events_and_leaves_the_gap_open(environment: dict[str, str]) -> None:
     shown = _chart(environment, "line", "s", "--metric", "cpu_usage", "--format", "terminal").stdout
-    assert "s · cpu usage (%)" in shown
+    assert "s · CPU usage (%)" in shown
     assert "9 windows of 10 s" in shown
     assert "1 gap without a window left open" in shown.replace("\n", " ")
 

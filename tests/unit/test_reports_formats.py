@@ -12,6 +12,7 @@ from models.clock import ManualClock
 from reports.build import body, build_report, file_name, render
 from reports.config import ReportConfig
 from reports.render.csv import COLUMNS
+from reports.render.document import sections
 from reports.render.text import WIDTH
 from reports.render.view import Report
 from tests.golden.recorded import DAY_0_MS, DAY_MS, SWARMS, T0_MS, DailyReader, RecordedReader
@@ -139,3 +140,18 @@ def test_every_sentence_leads_to_what_it_was_made_from(kind: str) -> None:
         assert f'id="{sentence.anchor}"' in page, sentence.text
         assert not sentence.query or sentence.query in made.queries, sentence.text
         assert sentence.n or not sentence.query, sentence.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pdf_links_to_its_sections_counts_its_pages_and_splits_no_short_table(kind: str) -> None:
+    import pypdf
+
+    made = report(kind)
+    reader = pypdf.PdfReader(io.BytesIO(body(made, "pdf")))
+    links = [note.get_object() for note in reader.pages[0].get("/Annots", [])]
+    assert len({str(link["/Dest"] if "/Dest" in link else link["/A"]["/D"]) for link in links}) >= len(sections(made))
+    texts = [page.extract_text() for page in reader.pages]
+    for number, text in enumerate(texts, start=1):
+        assert f"{number} / {len(texts)}" in text
+    heads = [text for text in texts if "Work of each agent" in text]
+    assert all(text.count(f"agent-{i}") for text in heads for i in range(4)), "rows stay beside their heading"
