@@ -24,6 +24,7 @@ from reports.queries.port import AnomalyRow, BarRow, CellRow, LinkRow, ModelCost
 
 BINS_MAX: Final = 16  # lines of one side's histogram
 UTC: Final = "event time (UTC)"
+BAR_WORDS: Final = {"█": "task", "░": "call", "═": "phase", "×": "failed"}
 
 
 def line(windows: Sequence[WindowRow], anomalies: Sequence[AnomalyRow], metric: str, width: int) -> str:
@@ -133,7 +134,8 @@ def timeline(bars: Sequence[BarRow], width: int) -> str:
         order = sorted(own, key=lambda b: (b.kind in {"task", "phase"}, b.status == "failed"))
         drawn[row] = [(b.started_ms, b.ended_ms, _glyph(b)) for b in order]
     lines = terminal.spans(drawn, x, UTC, width=width)
-    return "\n".join([*lines, "█ task   ░ call   ═ phase   × failed"])
+    seen = [f"{glyph} {word}" for glyph, word in BAR_WORDS.items() if any(glyph in line for line in lines)]
+    return "\n".join([*lines, "   ".join(seen)])
 
 
 def graph(links: Sequence[LinkRow], width: int) -> str:
@@ -143,7 +145,7 @@ def graph(links: Sequence[LinkRow], width: int) -> str:
         own = [link for link in links if link.swarm_id == swarm]
         rows, left_out = rows_of(own)
         lines += [*([""] if lines else []), terminal.cut(f"{swarm} · agents", width)]
-        lines += [_branch(row, width) for row in rows]
+        lines += _branches(rows, width)
         if left_out:
             lines.append(f"and {count(left_out)} more")
         pairs = pairs_of(k for k in own if k.kind != STARTED)
@@ -157,10 +159,19 @@ def graph(links: Sequence[LinkRow], width: int) -> str:
     return "\n".join(lines)
 
 
-def _branch(row: Row, width: int) -> str:
-    """An agent under the one that started it; deep ones keep room for their names."""
-    indent = ("   " * (min(row.depth, width // 8) - 1) + "└─ ") if row.depth else ""
-    return indent + terminal.cut(row.agent, width - len(indent))
+def _branches(rows: Sequence[Row], width: int) -> list[str]:
+    """Each agent under the one that started it; deep ones keep room for their names."""
+    last = {row.parent: i for i, row in enumerate(rows)}  # the youngest of each parent ends its line
+    before: list[str] = []  # what the lines of a row's children begin with
+    lines = []
+    for i, row in enumerate(rows):
+        ended = last[row.parent] == i
+        own = "" if row.parent is None else before[row.parent]
+        before.append("" if row.parent is None else own + ("   " if ended else "│  "))
+        indent = "" if row.parent is None else own + ("└─ " if ended else "├─ ")
+        indent = indent[-3 * (width // 8) :]
+        lines.append(indent + terminal.cut(row.agent, width - len(indent)))
+    return lines
 
 
 def cost(costs: Sequence[ModelCostRow], width: int) -> str:

@@ -91,7 +91,7 @@ def test_the_darkest_cell_is_the_highest_value_and_a_missing_one_is_blank() -> N
 
 def test_an_agent_stands_below_and_further_in_than_the_one_that_started_it() -> None:
     links = [LinkRow("s", a, b, "started", 1) for a, b in (("main", "lead"), ("lead", "one"), ("lead", "two"))]
-    assert words.graph(links, 80).splitlines()[1:] == ["main", "└─ lead", "   └─ one", "   └─ two"]
+    assert words.graph(links, 80).splitlines()[1:] == ["main", "└─ lead", "   ├─ one", "   └─ two"]
 
 
 def test_messages_of_one_pair_are_one_bar_with_each_type_named() -> None:
@@ -113,3 +113,16 @@ def test_a_line_over_midnight_says_the_date_where_it_changes() -> None:
         assert "Mar 2 00:0" in labels
         assert labels.count("Mar 2") == 1
     assert "Mar" not in words.line(WINDOWS, (), "task_duration", 80)
+
+
+def test_a_tree_of_agents_draws_its_lines_past_younger_siblings() -> None:
+    started = (("main", "a"), ("a", "a1"), ("main", "b"))
+    links = [LinkRow("s", source, target, "started", 1) for source, target in started]
+    assert words.graph(links, 80).splitlines()[1:] == ["main", "├─ a", "│  └─ a1", "└─ b"]
+
+
+def test_the_key_of_a_timeline_names_only_what_is_seen() -> None:
+    bars = [BarRow("s", "r", "task", "a", "t", "completed", T0_MS, T0_MS + 9_000, 1)]
+    assert words.timeline(bars, 80).splitlines()[-1] == "█ task"
+    bars.append(BarRow("s", "r", "tool_call", "b", "search", "completed", T0_MS, T0_MS + 9_000, 1))
+    assert words.timeline(bars, 80).splitlines()[-1] == "█ task   ░ call"
