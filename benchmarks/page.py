@@ -151,8 +151,8 @@ def table(runs: list[Paged]) -> Table:
             row("end of that value's window and lateness to the page", [r.high_after_close for r in runs]),
         ],
         note=f"Rules are looked at every {EVALUATION_MS / 1000:g} s of event time, when the inputs have passed it: a "
-        "page waits for that, and a threshold for its window. The client's batch age (0.2 s) and the look for new pages (every "
-        f"{TICK_S * 1000:g} ms) are in the figures.",
+        "page waits for that, and a threshold for its window. In it are the client's batch age (0.2 s) and the "
+        f"look for new pages (every {TICK_S * 1000:g} ms).",
     )
 
 
