@@ -19,8 +19,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 @contextmanager
-def chromium(*flags: str) -> Iterator[Browser]:
-    """Closed afterwards. `flags` come on top of ours."""
+def chromium() -> Iterator[Browser]:
+    """Closed afterwards."""
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine: install it to check the page in a browser")
     from playwright.sync_api import sync_playwright
@@ -28,7 +28,7 @@ def chromium(*flags: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", *flags],
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
         )
         yield browser
         browser.close()
