@@ -110,7 +110,8 @@ def _values(side: Side) -> FloatArray:
 
 def _relative(values: FloatArray, scale: Scale) -> FloatArray:
     mean = values.mean(axis=0)
-    return values / mean - 1.0 if scale == "log" else values - mean
+    relative: FloatArray = values / mean - 1.0 if scale == "log" else values - mean
+    return relative
 
 
 def _tail(groups: Sequence[_Group], law: _Law, scale: Scale, *, shared: bool = False) -> Tail:
@@ -177,7 +178,8 @@ def _polynomial(g: FloatArray, b: FloatArray, k: int, scale: Scale) -> tuple[Flo
         quadratic[each, each] -= g[:k] / 2
         cubic[each, each, each] += g[:k] / 3
         cubic[each, each, k] += g[:k] / 4
-    return quadratic, np.mean([cubic.transpose(order) for order in permutations(range(3))], axis=0)
+    symmetric: FloatArray = np.mean([cubic.transpose(order) for order in permutations(range(3))], axis=0)
+    return quadratic, symmetric
 
 
 def _cumulants(features: Sequence[FloatArray], law: _Law, g: FloatArray, a: FloatArray, c: FloatArray) -> Tail:
