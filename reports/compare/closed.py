@@ -54,18 +54,19 @@ def _trusted(tail: Tail, z: float, stretch_max: float) -> bool:
 
 
 def _differing(case: Case) -> int:
-    """Units that do not show what most show. Where few do, the statistic steps, and no smooth curve follows it."""
-    return min(int(np.count_nonzero(u != np.median(u))) for u in relative_differences(case))
+    """Units, those that show what most show counted as one. Where few differ the statistic steps: no curve fits it."""
+    middles = ((u, np.partition(u, len(u) // 2)[len(u) // 2]) for u in relative_differences(case))
+    return min(int(np.count_nonzero(u != middle)) + 1 for u, middle in middles)
 
 
 def _p_value(case: Case, tail: Tail) -> float:
-    """Beyond Z_FAR the tail of Student's t goes on, as it does beyond the last permutation drawn."""
+    """Beyond Z_FAR the tail of Student's t goes on, as it does beyond the last permutation drawn; without a step."""
     from scipy.special import ndtr, stdtr
 
-    statistic = abs(case.theta / case.error)
-    if statistic <= Z_FAR * (1 + tail.stretch(Z_FAR)):
+    statistic, far = abs(case.theta / case.error), tail.stretch(Z_FAR)
+    if statistic <= Z_FAR * (1 + far):
         return 2 * float(ndtr(-_normal(tail, statistic)))
-    student = 2 * float(stdtr(case.units_min - 1, -statistic))
+    student = 2 * float(stdtr(case.units_min - 1, -statistic / (1 + max(far, 0.0))))
     return min(2 * float(ndtr(-Z_FAR)), max(student, case.p_value_min))
 
 
