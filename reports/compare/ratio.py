@@ -8,6 +8,7 @@ Interval: symmetric studentised bootstrap (of the logarithm, for a ratio). Over 
 zero-inflated data with 10 to 200 units it covered 93-97 %, where BCa covered 83-93 % (docs/adr/0006).
 Test: permutation of the same studentised statistic. Within a pair the sides are swapped; unpaired, the labels are
 shuffled. Where the sides do not differ at all its error is exactly the stated one, at any number of units.
+Large samples: the tails that draws tend to, in closed form, where their moments allow it (closed.py, docs/adr/0020).
 """
 
 from __future__ import annotations
