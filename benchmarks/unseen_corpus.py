@@ -80,7 +80,7 @@ def _case(name: str, kind: Kind, queue: list[str], source: np.random.Generator) 
     rows = [[None if value != value else value for value in row] for row in quiet.values.tolist()]
     metrics = [f"m{at}" for at in range(quiet.values.shape[1])]
     times = quiet.at_ms.tolist()
-    return Case(name, Table(metrics, [str(at) for at in times], times, rows, [], []), faults)
+    return Case(name, Table(metrics, [str(at) for at in times], times, rows, [], [], []), faults)
 
 
 def _break(quiet: Quiet, fault: str, first: int, end: int, source: np.random.Generator) -> bool:
