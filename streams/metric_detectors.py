@@ -53,6 +53,9 @@ class MetricDetectors:
         beats = self._beats_of(events)
         if not len(beats) and (not len(self._beats) or int(marks[-1]) < self._beats.look_ms):
             return []
+        beats = beats[
+            heartbeat.first_of_each_step(events.series_idx[beats], events.value[beats], events.timestamp_ms[beats])
+        ]
         found: list[Finding] = []
         records, series = events.record[beats].tolist(), events.series_idx[beats].tolist()
         values, times = events.value[beats].tolist(), events.timestamp_ms[beats].tolist()

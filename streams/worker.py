@@ -36,6 +36,8 @@ from streams.activation import until_caught_up
 from streams.app import TransportError, build_app, chunks_buffered, committed_offset, transport_failure
 from streams.brake import BadInputError
 from streams.engine import Engine, LogError, Partition
+from streams.log_probe import first_record
+from streams.progress import STALLED_S, ProgressWatch
 from streams.snapshots import SnapshotError
 from streams.status import Transport, head, snapshot_of, status_path, write_status
 from streams.topics import (
@@ -57,6 +59,7 @@ STOP_S: Final = 9.0  # everything a graceful stop may take: orchestrators kill a
 FLUSH_ON_STOP_S: Final = 5.0
 STATUS_INTERVAL_S: Final = 1.0
 START_RETRY_S: Final = 1.0  # first pause while the broker is away; doubles up to sinks.delivery.BACKOFF_S_MAX
+PROBE_TIMEOUT_S: Final = 2.0  # a record that lies in the log is there at once
 WATCH_INTERVAL_S: Final = 10.0  # how soon a replaced log, or a server that is away, is noticed
 # Python's default is a garbage pass every 700 allocations, which tripled the cost of a consumed record: 0.34 us against
 # 1.1 us. Records are no part of cycles; 50,000 containers that were bound at most some 25 MB of garbage.
@@ -141,6 +144,7 @@ class _Worker:
         watchers = [
             asyncio.ensure_future(self._report(engine, app)),
             asyncio.ensure_future(_watch_transport(engine, app, starting)),
+            asyncio.ensure_future(self._watch_progress(engine, app)),
             asyncio.ensure_future(self._watch_servers(engine, identities, sinks)),
         ]
         if not shown:
@@ -226,6 +230,33 @@ class _Worker:
             faults = [e for e in found if isinstance(e, Exception) and not isinstance(e, PermanentSinkError)]
             self._unreachable = " ".join(str(faults[0]).split()) if faults else None
 
+    async def _watch_progress(self, engine: Engine, app: faust.App) -> None:
+        """Ends the worker when a record waits in the log, nothing is known to be wrong, and it is not folded."""
+        watch = ProgressWatch()
+        while True:
+            offsets = {} if self._unreachable or app.rebalancing else _next_offsets(engine, app)
+            standing = watch.look(offsets, self._clock.monotonic_s())
+            for partition in standing:
+                watch.forget(partition)
+            await asyncio.gather(*(self._probe(engine, app, p, offsets[p]) for p in standing))
+            await asyncio.sleep(STATUS_INTERVAL_S)
+
+    async def _probe(self, engine: Engine, app: faust.App, partition: Partition, offset: int) -> None:
+        try:
+            record = await first_record(
+                self._settings, partition.topic, partition.number, offset, timeout_s=PROBE_TIMEOUT_S
+            )
+        except BrokerAwayError:
+            return  # `_watch_servers` tells of it
+        if record is not None and _next_offsets(engine, app).get(partition) == offset:
+            engine.fail(
+                TransportError(
+                    f"{partition.topic}[{partition.number}]: the record at offset {record.offset} has been in the log "
+                    f"and was not read for {STALLED_S:g} s, though broker and stores answer: the worker must be "
+                    "started again"
+                )
+            )
+
     async def _watch_identity(self, engine: Engine, identities: dict[str, str]) -> None:
         """Ends the worker when a log was replaced under its feet: its offsets mean something else now."""
         found = await log_ids(self._settings, timeout_s=0)
@@ -255,6 +286,19 @@ class _Worker:
             log.warning("stop_cut_short after_s=%.0f; the next start repeats what was not committed", STOP_S)
         except Exception as error:  # a failing goodbye must not turn a clean stop into a crash
             log.warning("stop_incomplete %r", error)
+
+
+def _next_offsets(engine: Engine, app: faust.App) -> dict[Partition, int]:
+    """Of each owned partition that neither a store nor a flush under way holds up."""
+    offsets = {}
+    for tp in app.consumer.assignment():
+        partition = Partition(tp.topic, tp.partition)
+        worker = engine.workers.get(partition)
+        if worker is None:
+            offsets[partition] = committed_offset(app, tp) or 0
+        elif worker.error is None and not worker.rows_in_flight:
+            offsets[partition] = worker.fold.next_offset
+    return offsets
 
 
 async def _watch_transport(engine: Engine, app: faust.App, starting: asyncio.Future[None]) -> None:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 from msgspec import Struct
 
 from models.detect.finding import DetectorSpec, Finding, Limit, Place, short
@@ -24,13 +26,14 @@ DEVIATION_MIN_RATIO: Final = 0.1
 BEATS_MIN: Final = 10
 WEIGHT: Final = 0.05
 CHECK_MS: Final = 1_000
+RESOLUTION_MS: Final = 1_000  # silences are looked for once a second: more beats than one in it say nothing more
 PHI_SHOWN_MAX: Final = 99.0
 AGENTS_MAX: Final = 20_000  # of a partition, 150 bytes each
 METRIC: Final = "agent_heartbeat"
 
 SPEC: Final = DetectorSpec(
     name="agent_offline",
-    version=1,
+    version=2,
     finds="An agent whose heartbeats stop.",
     reads="metric `agent_heartbeat` (value 0: the agent signs off), in the event time of its partition",
     limits=(
@@ -40,6 +43,7 @@ SPEC: Final = DetectorSpec(
         ),
         Limit("beats", BEATS_MIN, "heartbeats", "before its own interval is known"),
         Limit("memory", 1 / WEIGHT, "intervals", "mean and deviation follow a changed interval"),
+        Limit("resolution", RESOLUTION_MS, "ms", "of the heartbeats in one such step of event time the first counts"),
         Limit("look", CHECK_MS, "ms", "of event time between two looks at all agents"),
     ),
     delay="twice the mean interval and 5.6 deviations each, when another agent's event moves the time on",
@@ -76,9 +80,10 @@ class HeartbeatDetector:
         if value <= 0:
             self._agents.drop(swarm_id, agent_id)
             return
+        known = self._agents.get(swarm_id, agent_id)
+        if known is not None and at_ms // RESOLUTION_MS <= known.last_ms // RESOLUTION_MS:
+            return  # not even touched: whoever leaves it out beforehand must come to the same state
         agent = self._agents.of(swarm_id, agent_id)
-        if at_ms <= agent.last_ms:
-            return
         interval_ms = float(at_ms - agent.last_ms)
         # An interval that was found too long is no sample of the usual ones.
         if agent.beats == 1:
@@ -118,6 +123,23 @@ class HeartbeatDetector:
         """Loads what `state` saved."""
         self.look_ms, agents = state or (0, [])
         self._agents.restore(agents)
+
+
+def first_of_each_step(
+    series: npt.NDArray[np.integer[Any]], values: npt.NDArray[np.float64], times_ms: npt.NDArray[np.int64]
+) -> npt.NDArray[np.intp]:
+    """Positions, ascending, of the heartbeats that `beat` would not pass over for an earlier one among these.
+
+    All of them when one signs off: what follows counts anew.
+    """
+    if len(values) < 2 or values.min() <= 0:
+        return np.arange(len(values))
+    step = times_ms // RESOLUTION_MS
+    order = np.lexsort((step, series))  # stable, so the first of equal ones is the first in the log
+    series, step = series[order], step[order]
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (series[1:] != series[:-1]) | (step[1:] != step[:-1])
+    return np.sort(order[new])
 
 
 def _deviation_ms(agent: _Agent) -> float:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import os
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,11 +25,12 @@ from faust.types import TP
 from models.clock import SystemClock
 from models.settings import Settings, load
 from sinks.memory import MemorySink
+from streams import progress
 from streams.app import COMMIT_INTERVAL_S, build_app, transport_failure
 from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointThread, CheckpointTransport, ChunkScheduler, ChunkSchema
 from streams.topics import log_ids
-from streams.worker import _watch_transport
+from streams.worker import PROBE_TIMEOUT_S, _watch_transport, _Worker
 from tests.support.brokers import acreate_topics
 from tests.support.sim_log import SimConsumer, SimLog
 from tests.support.waiting import eventually
@@ -261,6 +263,30 @@ async def test_a_worker_does_not_outlive_its_consumer(started: tuple[faust.App, 
         await engine.failed.wait()
     watching.cancel()
     assert str(engine.failure) == "the Kafka consumer ended and must be started again: ValueError('{}')"
+
+
+@pytest.mark.integration
+async def test_a_worker_whose_consumer_reads_no_more_ends_instead_of_waiting_for_ever(
+    started: tuple[faust.App, Engine], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, engine = started
+    monkeypatch.setattr(progress, "STALLED_S", 2.0)
+    watching = asyncio.ensure_future(_Worker(settings, "worker-1")._watch_progress(engine, app))
+    await _publish(settings, 5)
+    async with asyncio.timeout(60):
+        while sum(w.fold.next_offset for w in engine.workers.values()) < 4 * 5:  # noqa: ASYNC110 - it offers no event
+            await asyncio.sleep(0.05)
+    looked_until_s = time.monotonic() + 3 * progress.STALLED_S + PROBE_TIMEOUT_S
+    while time.monotonic() < looked_until_s:  # an idle log is no fault
+        assert engine.failure is None
+        await asyncio.sleep(0.2)
+    kafka = app.consumer._thread._consumer
+    kafka.pause(*kafka.assignment())  # a fetcher that stopped, for whatever reason
+    await _publish(settings, 5)
+    async with asyncio.timeout(60):
+        await engine.failed.wait()
+    watching.cancel()
+    assert re.search(r"swarm.metrics\[\d\]: the record at offset 5 has been in the log", str(engine.failure))
 
 
 def _done() -> asyncio.Future[None]:

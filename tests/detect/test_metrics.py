@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from models.codecs.records import HEADER_PRODUCER, RawRecord
+from models.detect.heartbeat import HeartbeatDetector, first_of_each_step
 from models.detect.memory_leak import theil_sen
 from models.detect.telemetry_gap import CONFIRM_RECORDS
 from tests.support.detecting import S, named, second_of, told
@@ -81,6 +82,34 @@ def test_an_agent_that_signs_off_is_not_offline() -> None:
 def test_an_agent_that_comes_back_and_goes_again_is_told_again() -> None:
     rows = _found([*_beats("a", 5, 200), *_beats("a", 5, 700, since=500), *_beats("b", 5, 1_200)])
     assert [row["agent_id"] for row in rows] == ["a", "a"]
+
+
+def test_an_agent_that_beats_many_times_a_second_is_judged_by_its_seconds() -> None:
+    """Batches of several agents come one after the other: 50 beats in a second, then those of another agent."""
+    bursts = [
+        _metric(second + n / 50, "agent_heartbeat", 1, agent)
+        for second in range(120)
+        for agent in "ab"
+        for n in range(50)
+        if second < 100 or agent == "b"
+    ]
+    rows = _found(bursts)
+    assert [(row["agent_id"], row["detector"]) for row in rows] == [("a", "agent_offline")]
+    assert 100 < second_of(rows[0]) < 110
+
+
+def test_what_is_left_out_before_the_memory_is_what_it_would_pass_over() -> None:
+    random_ = random.Random(3)
+    for trial in range(200):
+        count = random_.randrange(1, 60)
+        series = np.array([random_.randrange(3) for _ in range(count)])
+        times = np.array([random_.randrange(4_000) for _ in range(count)])  # not in order of their time
+        values = np.array([random_.choice([1.0, 1.0, 1.0, 0.0 if trial % 3 == 0 else 1.0]) for _ in range(count)])
+        every, kept = HeartbeatDetector(), HeartbeatDetector()
+        for detector, at in ((every, range(count)), (kept, first_of_each_step(series, values, times).tolist())):
+            for i in at:
+                detector.beat("s", str(series[i]), values[i], int(times[i]), i)
+        assert kept.state() == every.state(), trial
 
 
 def _stamped(numbers: Iterable[int]) -> list[RawRecord]:
