@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("emit", "ingest", "freshness", "recovery", "scale", "storage")
+NAMES = ("emit", "ingest", "freshness", "page", "recovery", "scale", "storage")
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer
 
 from benchmarks.stack import Questions
+from streams.topics import FETCH_WAIT_MS
 
 POLL_EVERY_S = 0.05  # a fortieth of the budget: the pause between two answers is part of every row's age
 ANOMALIES_TOPIC = "swarm.anomalies"
@@ -64,7 +65,11 @@ class AnomalyReader(threading.Thread):
 
     async def _read(self) -> None:
         consumer = AIOKafkaConsumer(
-            ANOMALIES_TOPIC, bootstrap_servers=self._address, group_id=None, auto_offset_reset="earliest"
+            ANOMALIES_TOPIC,
+            bootstrap_servers=self._address,
+            group_id=None,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=FETCH_WAIT_MS,  # as `murmur monitor` and the alerter
         )
         await consumer.start()
         self.ready.set()

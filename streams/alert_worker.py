@@ -46,7 +46,7 @@ from streams.log_probe import log_ends
 from streams.snapshot_stores import snapshot_stores
 from streams.snapshots import FORMAT, SnapshotError, SnapshotHeader
 from streams.status import status_path
-from streams.topics import ALERTS, BrokerAwayError, TopicError, ensure_topics, full_name, partition_count
+from streams.topics import ALERTS, FETCH_WAIT_MS, BrokerAwayError, TopicError, ensure_topics, full_name, partition_count
 from streams.worker_name import WorkerNameError, claim
 
 log = logging.getLogger("streams.alert_worker")
@@ -156,6 +156,7 @@ class AlertWorker:
             bootstrap_servers=self._settings.kafka_bootstrap,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             **client_options(self._settings),
         )
         tasks: list[asyncio.Future[Any]] = []

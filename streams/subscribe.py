@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from models.settings import Settings
 from sinks.kafka.security import client_options
-from streams.topics import broker_error, full_name
+from streams.topics import FETCH_WAIT_MS, broker_error, full_name
 
 
 async def subscribe(settings: Settings, topic: str, *, from_beginning: bool = False) -> AsyncGenerator[dict[str, Any]]:
@@ -33,6 +33,7 @@ async def subscribe(settings: Settings, topic: str, *, from_beginning: bool = Fa
         group_id=None,
         auto_offset_reset="earliest" if from_beginning else "latest",
         enable_auto_commit=False,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         **client_options(settings),
     )
     try:

@@ -30,6 +30,9 @@ _DAY_MS: Final = 86_400_000
 # Twice what the decoder accepts: an oversized record shall become a dead letter that says so, not a send that fails
 # in the producer with nothing to look at afterwards.
 MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024
+# How long a broker may hold back its answer to whoever follows topics as they grow. The embedded one takes all of it
+# while any partition of the fetch is silent, though others have records; Apache Kafka answers with the first record.
+FETCH_WAIT_MS: Final = 100
 CREATE_TIMEOUT_MS: Final = 30_000  # a KRaft node that has just started answers within a few seconds
 
 

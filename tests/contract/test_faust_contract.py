@@ -29,7 +29,7 @@ from streams import progress
 from streams.app import COMMIT_INTERVAL_S, build_app, transport_failure
 from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointThread, CheckpointTransport, ChunkScheduler, ChunkSchema
-from streams.topics import log_ids
+from streams.topics import FETCH_WAIT_MS, log_ids
 from streams.worker import PROBE_TIMEOUT_S, _watch_transport, _Worker
 from tests.support.brokers import acreate_topics
 from tests.support.sim_log import SimConsumer, SimLog
@@ -233,6 +233,13 @@ async def test_a_commit_of_partitions_that_a_rebalance_took_away_ends_nothing(
     assert await thread.commit({lost: 5, HELD: 3}) is True
     assert transport_failure(app, _done()) is None
     assert await _committed(settings) == {HELD.partition: 3}
+
+
+@pytest.mark.integration
+async def test_a_fetch_is_answered_soon_though_other_partitions_are_silent(started: tuple[faust.App, Engine]) -> None:
+    # An attribute of the client's that its constructor fills and `start` reads: Faust passes another value.
+    consumer = started[0].consumer._thread._consumer
+    assert consumer._fetcher._fetch_max_wait_ms == FETCH_WAIT_MS < 1_500
 
 
 @pytest.mark.integration
