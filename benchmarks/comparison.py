@@ -171,7 +171,8 @@ def _costs(found: list[Timed]) -> Table:
         ]
         for one in found
     ]
-    return Table(f"Interval and test with {DRAWS:,} draws each", ["", "s", "CPU s", "budget"], rows)
+    title = f"Interval and test, {DRAWS:,} draws each where the sample needs draws"
+    return Table(title, ["", "s", "CPU s", "budget"], rows)
 
 
 def main() -> None:

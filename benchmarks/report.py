@@ -3,8 +3,9 @@
     make bench BENCH=report        python -m benchmarks.report [--activities N] [--runs N] [--write]
 
 Two swarms with half of the activities each: of 31 activities one is a task, 10 are model calls, 20 tool calls (the SQL
-of the reads benchmark). Time in questions is the whole round trip, rows as typed values included; the rest is
-statistics, charts and HTML. Raw metric events reach a report as sums of hours, so their number is no cost of the rest.
+of the reads benchmark). Time in questions is the whole round trip, rows as typed values included, those of the analysis
+(scores, trends, where time went) as well; the rest is statistics, charts and HTML. Raw metric events reach a report
+as sums of hours, so their number is no cost of the rest.
 """
 
 from __future__ import annotations

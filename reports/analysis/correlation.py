@@ -55,21 +55,39 @@ class Correlation:
 def correlations(side: str, tasks: Sequence[TaskRow]) -> tuple[Correlation, ...]:
     """Every two measures that the side has; a cost is a sum over tokens, so the two are not held against each other."""
     rows = [row for row in tasks if row.swarm_id == side]
-    values = {name: [read(row) for row in rows] for name, read in MEASURES.items()}
-    known = [name for name, column in values.items() if any(value is not None for value in column)]
+    values = {name: _column([read(row) for row in rows]) for name, read in MEASURES.items()}
+    known = [name for name, column in values.items() if not np.isnan(column).all()]
+    complete = {name: _ranks(values[name]) for name in known if not np.isnan(values[name]).any()}
     pairs = [(x, y) for x, y in combinations(known, 2) if not (x == "cost_usd" and y in _TOKENS)]
-    found = [_correlation(side, x, y, values[x], values[y]) for x, y in pairs]
+    found = [
+        _correlation(side, x, y, *_ranked_together(values[x], values[y], (complete.get(x), complete.get(y))))
+        for x, y in pairs
+    ]
     adjusted = holm([one.p_value for one in found])
     return tuple(_concluded(one, p, len(found)) for one, p in zip(found, adjusted, strict=True))
 
 
-def _correlation(side: str, x: str, y: str, xs: Sequence[float | None], ys: Sequence[float | None]) -> Correlation:
-    both = [(a, b) for a, b in zip(xs, ys, strict=True) if a is not None and b is not None]
-    n = len(both)
+def _column(values: Sequence[float | None]) -> np.ndarray:
+    """None becomes not a number."""
+    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _ranked_together(
+    xs: np.ndarray, ys: np.ndarray, known: tuple[np.ndarray | None, np.ndarray | None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks among the tasks that have both; `known` are those of columns without gaps, ranked once for all pairs."""
+    if known[0] is not None and known[1] is not None:
+        return known[0], known[1]
+    both = ~(np.isnan(xs) | np.isnan(ys))
+    return _ranks(xs[both]), _ranks(ys[both])
+
+
+def _correlation(side: str, x: str, y: str, a: np.ndarray, b: np.ndarray) -> Correlation:
+    """`a` and `b` are ranks of the same tasks."""
+    n = len(a)
     if n < UNITS_MIN:
         why = f"{n} tasks have both: at least {UNITS_MIN} are needed"
         return Correlation(side, x, y, n, None, None, None, None, why=why)
-    a, b = (_ranks(np.array(column, dtype=np.float64)) for column in zip(*both, strict=True))
     if a.std() == 0 or b.std() == 0:
         flat = x if a.std() == 0 else y
         return Correlation(side, x, y, n, None, None, None, None, why=f"{flat} is the same in every task")

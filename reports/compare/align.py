@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from reports.compare.ranks import Bounds, bounds
 from reports.compare.resample import FloatArray
 
 UnitOfAnalysis = Literal["task", "agent", "run"]
@@ -48,6 +49,11 @@ class Sample:
     def described(self) -> tuple[float | None, float | None, float | None]:
         """Mean, median and 95th percentile of the measured values."""
         return describe(self.array)
+
+    @cached_property
+    def percentile_bounds(self) -> tuple[Bounds | None, Bounds | None]:
+        """Of the median and the 95th percentile of the measured values."""
+        return bounds(self.array, 0.5), bounds(self.array, 0.95)
 
     @cached_property
     def rates(self) -> dict[str, tuple[float, float]]:

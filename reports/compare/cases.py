@@ -58,6 +58,15 @@ class Case:
         return min(len(self.a.z), len(self.b.z))
 
     @property
+    def p_value_min(self) -> float:
+        """The two most extreme of all permutations there are: no smaller p-value exists, whatever a tail says."""
+        n_a, n_b = len(self.a.z), len(self.b.z)
+        choices_log = n_a * math.log(2)
+        if not self.paired:
+            choices_log = math.lgamma(n_a + n_b + 1) - math.lgamma(n_a + 1) - math.lgamma(n_b + 1)
+        return max(2 * math.exp(-choices_log), float(np.finfo(np.float64).tiny))
+
+    @property
     def rounding(self) -> float:
         """A variance below this share of what cancelled in it is rounding."""
         return _ROUNDING[self.precision]

@@ -15,6 +15,7 @@ from reports.compare.align import Aligned, Sample, describe
 from reports.compare.finding import Finding
 from reports.compare.measures import Measure
 from reports.compare.quantiles import quantile_difference
+from reports.compare.ranks import bounds
 
 UNITS_MIN: Final = 10  # a side; below it the intervals miss their 95 % on skewed data (docs/adr/0006)
 
@@ -46,7 +47,7 @@ def described(measure: Measure, a: Sample, b: Sample, pair: Aligned, query: str,
     mean_a, p50_a, p95_a = a.described if pair.a is a.array else describe(pair.a)
     mean_b, p50_b, p95_b = b.described if pair.b is b.array else describe(pair.b)
     difference = mean_a - mean_b if mean_a is not None and mean_b is not None else None
-    p50, p95 = (None, None) if measure.name == "task_success" else _quantiles(pair)
+    p50, p95 = (None, None) if measure.name == "task_success" else _quantiles(a, b, pair)
     return replace(
         finding,
         mean_a=mean_a,
@@ -65,11 +66,15 @@ def described(measure: Measure, a: Sample, b: Sample, pair: Aligned, query: str,
     )
 
 
-def _quantiles(pair: Aligned) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+def _quantiles(a: Sample, b: Sample, pair: Aligned) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
     """The intervals of both percentiles' differences; a yes or no has no percentile worth one."""
     if min(len(pair.a), len(pair.b)) < UNITS_MIN:
         return None, None
-    return quantile_difference(pair, 0.5), quantile_difference(pair, 0.95)
+    of_a, of_b = (
+        side.percentile_bounds if values is side.array else (bounds(values, 0.5), bounds(values, 0.95))
+        for side, values in ((a, pair.a), (b, pair.b))
+    )
+    return quantile_difference(pair, of_a[0], of_b[0]), quantile_difference(pair, of_a[1], of_b[1])
 
 
 def _median_pair_ratio(pair: Aligned) -> float | None:

@@ -8,6 +8,7 @@ Interval: symmetric studentised bootstrap (of the logarithm, for a ratio). Over 
 zero-inflated data with 10 to 200 units it covered 93-97 %, where BCa covered 83-93 % (docs/adr/0006).
 Test: permutation of the same studentised statistic. Within a pair the sides are swapped; unpaired, the labels are
 shuffled. Where the sides do not differ at all its error is exactly the stated one, at any number of units.
+Large samples: the tails that draws tend to, in closed form, where their moments allow it (closed.py, docs/adr/0020).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Final
 import numpy as np
 
 from reports.compare.cases import Case, Problem, cases_of
+from reports.compare.closed import Closed, closed
 from reports.compare.moments import Difference, Scale
 from reports.compare.resample import DRAWS, SEED, FloatArray
 from reports.compare.shared import bootstrapped, permuted
@@ -53,22 +55,35 @@ class Estimate:
     high: float | None = None
     p_value: float | None = None
     standard_error: float | None = None  # of the logarithm (log) or of the difference (linear)
+    drawn: bool = True  # False: interval and p-value are the closed form of a large sample
 
 
-def compare_means(sides: Sides, *, scale: Scale, draws: int = DRAWS, seed: int = SEED) -> Estimate:
+def compare_means(
+    sides: Sides, *, scale: Scale, draws: int = DRAWS, seed: int = SEED, always_draw: bool = False
+) -> Estimate:
     """The ratio (log) or difference (linear) of a's mean and b's, its interval and its p-value."""
-    return estimate_all([(sides, scale)], draws=draws, seed=seed)[0]
+    return estimate_all([(sides, scale)], draws=draws, seed=seed, always_draw=always_draw)[0]
 
 
-def estimate_all(problems: Sequence[tuple[Sides, Scale]], *, draws: int = DRAWS, seed: int = SEED) -> list[Estimate]:
-    """Every problem's estimate, in order. Sides that are the same array are resampled once for all problems."""
+def estimate_all(
+    problems: Sequence[tuple[Sides, Scale]], *, draws: int = DRAWS, seed: int = SEED, always_draw: bool = False
+) -> list[Estimate]:
+    """Every problem's estimate, in order. Sides that are the same array are resampled once for all problems.
+
+    `always_draw` keeps large samples from the closed form: it is there to hold one way against the other.
+    """
     cases = cases_of([Problem(s.a, s.b, s.paired, s.signs, s.names, scale) for s, scale in problems])
     estimates = [_point(case) for case in cases]
-    spread = [c for c, e in zip(cases, estimates, strict=True) if e.standard_error]
+    for case in cases if not always_draw else ():
+        found = closed(case)
+        if found is not None:
+            estimates[case.number] = _without_draws(estimates[case.number], case, found)
+    spread = [c for c, e in zip(cases, estimates, strict=True) if e.standard_error and e.drawn]
     for case, drawn in bootstrapped(spread, draws=draws, seed=seed):
         estimates[case.number] = _with_interval(estimates[case.number], case, drawn, draws)
     # Where every unit shows the same difference there is nothing to resample, but chance may still have made it.
-    tested = [c for c, e in zip(cases, estimates, strict=True) if e.standard_error or (e.low is not None and c.theta)]
+    flat = [c for c, e in zip(cases, estimates, strict=True) if not e.standard_error and e.low is not None and c.theta]
+    tested = sorted([*spread, *flat], key=lambda case: case.number)
     for case, drawn in permuted(tested, draws=draws, seed=seed):
         estimates[case.number] = replace(estimates[case.number], p_value=_p_value(case, drawn, draws))
     return estimates
@@ -86,12 +101,19 @@ def _point(case: Case) -> Estimate:
     return Estimate(value, standard_error=case.error)
 
 
+def _without_draws(estimate: Estimate, case: Case, found: Closed) -> Estimate:
+    return replace(_reaching(estimate, case, found.reach), p_value=found.p_value, drawn=False)
+
+
 def _with_interval(estimate: Estimate, case: Case, drawn: Difference, draws: int) -> Estimate:
     pivots = np.abs(drawn.studentised(case.theta, noise=case.noise, rounding=case.rounding))
     if len(pivots) < USABLE_DRAWS_MIN * draws:
         return estimate
     place = math.ceil(CONFIDENCE * (len(pivots) - 1))
-    reach = float(np.partition(pivots, place)[place]) * case.error
+    return _reaching(estimate, case, float(np.partition(pivots, place)[place]) * case.error)
+
+
+def _reaching(estimate: Estimate, case: Case, reach: float) -> Estimate:
     if case.scale == "linear" and math.isfinite(reach):
         return replace(estimate, low=case.theta - reach, high=case.theta + reach)
     if case.scale == "log" and reach < LOG_REACH_MAX:
@@ -116,13 +138,4 @@ def _p_value(case: Case, drawn: Difference, draws: int) -> float:
     if math.isinf(statistic):
         return 1 / (draws + 1)
     tail = 2 * float(stdtr(case.units_min - 1, -statistic))
-    return min(1 / (draws + 1), max(tail, _p_value_min(case)))
-
-
-def _p_value_min(case: Case) -> float:
-    """The two most extreme of all permutations there are: no smaller p-value exists, whatever the tail says."""
-    n_a, n_b = len(case.a.z), len(case.b.z)
-    choices_log = n_a * math.log(2)
-    if not case.paired:
-        choices_log = math.lgamma(n_a + n_b + 1) - math.lgamma(n_a + 1) - math.lgamma(n_b + 1)
-    return max(2 * math.exp(-choices_log), float(np.finfo(np.float64).tiny))
+    return min(1 / (draws + 1), max(tail, case.p_value_min))

@@ -28,6 +28,8 @@ from reports.compare.resample import DRAWS, SEED
 RATIO_WORTH_SEEING: Final = 1.15  # the regression ratio allowed by default: a smaller one changes no decision
 SUCCESS_WORTH_SEEING: Final = 0.10  # ten tasks in a hundred
 POWER_Z: Final = 1.959963984540054 + 0.8416212335729143  # two-sided 5 %, power 80 %
+BOOTSTRAP_T: Final = "symmetric bootstrap-t"
+CLOSED: Final = "in closed form"  # of a large sample, see closed.py
 
 Pairing = Literal["auto", "always", "never"]
 
@@ -169,7 +171,8 @@ def _prepare_rates(finding: Finding, a: Sample, b: Sample, pair: Aligned) -> Pre
 
 def _with_estimate(finding: Finding, estimate: Estimate, *, ratio_scale: bool) -> Finding:
     n = min(finding.n_a, finding.n_b)
-    test = "permutation within pairs, " if finding.paired else "permutation of the labels, "
+    test = "permutation within pairs" if finding.paired else "permutation of the labels"
+    test += ", " if estimate.drawn else f" {CLOSED}, "
     if ratio_scale:
         finding = replace(
             finding,
@@ -193,7 +196,7 @@ def _with_estimate(finding: Finding, estimate: Estimate, *, ratio_scale: bool) -
         finding,
         p_value=estimate.p_value,
         standard_error=estimate.standard_error,
-        interval="symmetric bootstrap-t" if estimate.low is not None else None,
+        interval=None if estimate.low is None else BOOTSTRAP_T if estimate.drawn else f"{BOOTSTRAP_T}, {CLOSED}",
     )
 
 

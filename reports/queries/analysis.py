@@ -113,8 +113,11 @@ class RunOutcomeRow:
 class AnalysisReader:
     """Asks each question of all sides at once."""
 
-    def __init__(self, client: Any, sides: Sequence[Side], time: TimeRange) -> None:
-        self._reader = ClickHouseReader(client)
+    def __init__(
+        self, client: Any, sides: Sequence[Side], time: TimeRange, *, through: ClickHouseReader | None = None
+    ) -> None:
+        """`through`: the reader that does the asking, where there is one already."""
+        self._reader = through or ClickHouseReader(client)
         self._sides = tuple(sides)
         self._time = time
         self._asked: dict[str, Query] = {}

@@ -123,7 +123,7 @@ class ClickHouseReader:
         from reports.queries.side import Condition, Side
 
         sides = [Side(swarm, (Condition("swarm_id", (swarm,)),)) for swarm in swarm_ids]
-        return AnalysisReader(self._client, sides, time)
+        return AnalysisReader(self._client, sides, time, through=self)
 
     def cells(self, swarm_ids: Sequence[str], metric: str, time: TimeRange, bucket_ms: int) -> Result[CellRow]:
         name = cells_question(metric, bucket_ms)

@@ -97,3 +97,18 @@ def test_comparison_counts_error_rates_and_takes_the_time() -> None:
     assert done.returncode == 0, done.stderr[-3_000:]
     assert rows(done.stdout, "360 comparisons of 1,000 tasks")
     assert len(rows(done.stdout, "normal")) == 8
+
+
+def test_closed_holds_both_ways_against_each_other_on_the_same_samples() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.closed", "--simulations", "4", "--draws", "200", "--units", "600"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3_000:]
+    (line,) = (line for line in rows(done.stdout, "normal") if "unpaired" in line)
+    assert line.split()[2:4] == ["600", "100"], "a normal sample of 600 needs no draws"
+    assert "Over all: false findings" in done.stdout

@@ -43,19 +43,26 @@ def _problem(sides: dict[str, np.ndarray], a: str, b: str, *, paired: bool) -> S
     ],
     ids=["paired", "paired, single precision", "unpaired", "unpaired, drawn labels"],
 )
-def test_an_estimate_is_the_same_alone_and_among_others(units: dict[str, int], paired: bool, columns: int) -> None:
+@pytest.mark.parametrize("always_draw", [True, False], ids=["drawn", "large ones in closed form"])
+def test_an_estimate_is_the_same_alone_and_among_others(
+    units: dict[str, int], paired: bool, columns: int, always_draw: bool
+) -> None:
+    how = {"draws": DRAWS, "always_draw": always_draw}
     sides = _sides(units, columns=columns)
     pairs = list(combinations(units, 2))
-    together = estimate_all([(_problem(sides, a, b, paired=paired), "log") for a, b in pairs], draws=DRAWS)
-    backwards = estimate_all([(_problem(sides, a, b, paired=paired), "log") for a, b in pairs[::-1]], draws=DRAWS)
-    alone = [compare_means(_problem(sides, a, b, paired=paired), scale="log", draws=DRAWS) for a, b in pairs]
+    together = estimate_all([(_problem(sides, a, b, paired=paired), "log") for a, b in pairs], **how)
+    backwards = estimate_all([(_problem(sides, a, b, paired=paired), "log") for a, b in pairs[::-1]], **how)
+    alone = [compare_means(_problem(sides, a, b, paired=paired), scale="log", **how) for a, b in pairs]
     assert together == alone == backwards[::-1]
 
 
 @pytest.mark.parametrize("paired", [True, False])
 @pytest.mark.parametrize("columns", [1, 2])
-def test_the_order_of_two_sides_turns_the_result_round_and_changes_nothing_else(paired: bool, columns: int) -> None:
-    sides = _sides({"a": 50, "b": 50}, columns=columns)
+@pytest.mark.parametrize("units", [50, 900])
+def test_the_order_of_two_sides_turns_the_result_round_and_changes_nothing_else(
+    paired: bool, columns: int, units: int
+) -> None:
+    sides = _sides({"a": units, "b": units}, columns=columns)
     there, back = (
         compare_means(_problem(sides, *names, paired=paired), scale="log", draws=DRAWS) for names in ("ab", "ba")
     )
@@ -92,12 +99,13 @@ def test_unpaired_sides_of_one_name_are_refused() -> None:
         compare_means(Sides(values, values + 1, False, names=("a", "a")), scale="log", draws=DRAWS)
 
 
-def test_pairs_that_differ_by_a_trifle_keep_their_digits() -> None:
+@pytest.mark.parametrize("always_draw", [True, False])
+def test_pairs_that_differ_by_a_trifle_keep_their_digits(always_draw: bool) -> None:
     # 1,000 tasks alike but for a few units in the sixth digit: single precision would see rounding only.
     rng = np.random.default_rng(4)
     a = rng.lognormal(10, 1, (1_000, 1))
     b = a + rng.normal(0.2, 1.0, a.shape)
-    e = compare_means(Sides(a, b, True), scale="linear", draws=4_000)
+    e = compare_means(Sides(a, b, True), scale="linear", draws=4_000, always_draw=always_draw)
     reference = stats.ttest_rel(a[:, 0], b[:, 0]).confidence_interval()
     assert isinstance(e, Estimate)
     assert e.low == pytest.approx(reference.low, abs=0.1 * (e.standard_error or 0))
