@@ -14,7 +14,7 @@ help:
 	@echo 'make simulate SEED=1 STEPS=20000   schedules of faults in a simulated installation'
 	@echo 'make chaos SECONDS=60 SEED=1 BROKER=embedded|kafka   faults on real servers; CHAOS=soak picks some'
 	@echo 'make lint     ruff and mypy'
-	@echo 'make bench    events per second beside other engines; BENCH=anomaly|closed|comparison|emit|freshness|page|recovery|scale|storage|reads|replay|report|all'
+	@echo 'make bench    events per second beside other engines; BENCH=anomaly|closed|comparison|emit|freshness|page|recovery|scale|storage|reads|replay|report|unseen|all'
 	@echo 'make up|down  start / stop the local stack in the background'
 	@echo 'make clean    remove the environment and caches'
 

@@ -14,7 +14,7 @@ from models.detect.catalogue import DETECTORS_FINGERPRINT
 from models.prices import PriceBook
 from models.settings import AnomalyMode, Settings
 
-FOLD_CODE: Final = 4  # raised with every change of this code that changes results; part of the fingerprint
+FOLD_CODE: Final = 5  # raised with every change of this code that changes results; part of the fingerprint
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def csv_(
     source, target = folder.resolve(), out.resolve()
     if target == source or source in target.parents or target in source.parents:
         fail(f"{out} and {folder} lie within each other: give an OUT that stands apart", code=EXIT_USAGE)
-    files = sorted(path for path in folder.rglob("*.csv") if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".csv" and path.is_file())
     if not files:
         fail(f"{folder} holds no .csv file: nothing to score", code=EXIT_USAGE)
     from interfaces.backtest.scoring import score
@@ -61,6 +61,8 @@ def csv_(
             refused += 1
             print_error(str(error) if isinstance(error, BacktestError) else f"{path}: no csv in UTF-8: {error}")
             continue
+        if table.labels:
+            print_error(f"{path}:1: {', '.join(table.labels)} left out: by its name a label and no metric")
         if table.out_of_order:
             print_error(
                 f"{table.out_of_order[0]}: {len(table.out_of_order)} rows, this the first, are not later than the row "

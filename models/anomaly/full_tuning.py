@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 FULL_NAME: Final = "river_full"
-FULL_VERSION: Final = 1
+FULL_VERSION: Final = 2
 VIEWS_FROM_MS: Final = 3_600_000  # of event time before a series has views: most agents have ended, and paid nothing
 VIEWS_SPACING_MS: Final = 60_000  # windows so far apart are few: their series has views at once
 JOIN_MS: Final = 86_400_000  # and the event time they must have seen: each hour of the day once
@@ -53,9 +53,19 @@ RECORD_SHARE_MAX: Final = 0.2  # a record teaches at most this share
 RECORD_SHARE_MIN: Final = 0.02  # a smaller step over the record is none
 RECORD_RARITY_MAX: Final = 30.0  # decades
 
+# Stillness (stillness.py)
+STILL_LONGEST_MIN: Final = 2.0  # windows: a value that comes twice in a row is no run
+STILL_RUNS_MIN: Final = 4.0  # runs before one is judged
+STILL_PRIOR: Final = 2.0  # records assumed before any was seen,
+STILL_PRIOR_RATIO: Final = 0.7  # each longer than the former one by this, in natural logarithms: twice as long
+STILL_RATIO_MAX: Final = 1.0  # a record teaches at most this
+STILL_RARITY_MAX: Final = 12.0  # decades
+STILL_NEWS_MAX: Final = 8.0  # times the longest run a series may stand still before that is how it is now,
+STILL_NEWS_MIN: Final = 10.0  # which is no shorter than this for it, in windows
+
 # Verdict (river_full.py)
 UNION_POWER: Final = 2.5  # rarities of views are joined by this norm: one very odd view, or several odd ones
-LOOKS_DECADES: Final = 1.5  # eight looks that go together: quiet data of many kinds stay below 1 in 1,000 with this
+LOOKS_DECADES: Final = 1.55  # nine looks that go together: quiet data of many kinds stay below 1 in 1,000 with this
 RARITY_EXACT: Final = 6.0  # decades up to which the score is 1 - 10^-rarity; beyond it grows ever slower,
 RARITY_MAX: Final = 12.0  # towards this, so that in a double no two scores tie at 1
 RARITY_BEND: Final = 20.0  # decades beyond RARITY_EXACT that use up half of the room

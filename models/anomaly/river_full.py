@@ -104,24 +104,29 @@ class RiverFullScorer:
 
     def _look(self, views: Views, point: WindowPoint) -> Sight:
         """What the views say; a window of few events counts for less."""
-        value = min(MAGNITUDE_MAX, max(-MAGNITUDE_MAX, point.mean))
-        if -ZERO_MAX <= value <= ZERO_MAX:
+        value = point.mean
+        if not -MAGNITUDE_MAX <= value <= MAGNITUDE_MAX:
+            value = MAGNITUDE_MAX if value > 0.0 else -MAGNITUDE_MAX
+        elif -ZERO_MAX <= value <= ZERO_MAX:
             value = 0.0
+        events, usual, seen = point.events, self._events, self._seen
         trust = 1.0
-        if 0 < point.events < self._events:
-            trust = math.sqrt(max(1.0 / EVENTS_RATIO_MAX, point.events / self._events))
-        self._events += (point.events - self._events) / min(self._seen, LEVEL_WINDOWS)
+        if 0 < events < usual:
+            trust = math.sqrt(max(1.0 / EVENTS_RATIO_MAX, events / usual))
+        self._events = usual + (events - usual) / (seen if seen < LEVEL_WINDOWS else LEVEL_WINDOWS)
         return views.step(point.window_start_ms, value, trust)
 
     def _verdict(self, point: WindowPoint, views: Views, sight: Sight) -> Verdict:
-        rarity = bent(max(0.0, sight.rarity - LOOKS_DECADES))
+        joint, _, expected, side = sight
+        rarity = bent(joint - LOOKS_DECADES) if joint > LOOKS_DECADES else 0.0
         score = 1.0 - 10.0**-rarity
         reach = views.reach(RANGE_RARITY + LOOKS_DECADES)
-        low, high = sight.expected - reach, sight.expected + reach
-        direction: Direction = "above" if sight.side > 0 else "below"
+        low, high = expected - reach, expected + reach
+        direction: Direction = "above" if side > 0 else "below"
         since_ms = NEVER if self._alarm_at_ms < 0.0 else point.window_start_ms - self._alarm_at_ms
-        spacing_ms = views.spacing_ms
-        if not fires(rarity, self._bar, since_ms=since_ms, spacing_ms=spacing_ms, seen=self._seen):
+        if rarity < self._bar or not fires(
+            rarity, self._bar, since_ms=since_ms, spacing_ms=views.spacing_ms, seen=self._seen
+        ):
             return Verdict(score, 0, direction, low, high, False, "", "")
         self._alarm_at_ms = float(point.window_start_ms)
         reason = _reason(point, sight, low, high, score, self._seen - 1)

@@ -82,7 +82,11 @@ def test_ranked_scores_keep_their_order_and_reach_the_bar_only_with_an_alarm(sco
 
 
 @pytest.mark.parametrize(
-    "text", ["2014-04-01 00:00:00", "2014-04-01T00:00:00Z", "2014-04-01T02:00:00+02:00", "1396310400", "1396310400000"]
+    "text",
+    [
+        *("2014-04-01 00:00:00", "2014-04-01T00:00:00Z", "2014-04-01T02:00:00+02:00", "2014-04-01 00:00:00 UTC"),
+        *("1396310400", "1396310400000", "1396310400000000", "1396310400000000000"),
+    ],
 )
 def test_every_way_to_write_a_moment_means_the_same(text: str) -> None:
     assert read(["timestamp,value", f"{text},1"], "f").at_ms == [1_396_310_400_000]
@@ -98,6 +102,11 @@ def test_every_way_to_write_a_moment_means_the_same(text: str) -> None:
         (["timestamp,value", "soon,2"], "f:2: timestamp 'soon'"),
         (["timestamp,value", "1,much"], "f:2: value 'much'"),
         (["timestamp,value", "1,inf"], "f:2: value 'inf'"),
+        (["timestamp,value", "1,1_0"], "f:2: value '1_0'"),
+        (["timestamp;value", "1;2,5"], "f:2: value '2,5' is no finite number with a decimal point"),
+        (["timestamp,label", "1,0"], "f:1: label is a label and no metric"),
+        (["timestamp,value,", "1,2,3"], "f:2: value '3' stands in a column without a name"),
+        (["timestamp,,value", "1,2,3"], "f:1: the head is timestamp,,value"),
         (["timestamp,value", "5,1", "5,1"], "f:3: 1 of 2 rows"),
         (["timestamp,value", "5,1", "4,1"], "f:3: 1 of 2 rows"),
     ],
@@ -106,6 +115,34 @@ def test_a_file_that_breaks_a_rule_is_refused_with_its_line(lines: list[str], sa
     with pytest.raises(BacktestError) as error:
         read(lines, "f")
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "metrics"),
+    [
+        (["timestamp;cpu;memory", "5;1;2"], ["cpu", "memory"]),
+        (["TimeStamp\tcpu\tmemory", "5\t1\t2"], ["cpu", "memory"]),
+        (['\ufeff"timestamp","cpu","memory"', '"5","1","2"'], ["cpu", "memory"]),
+        (["timestamp, cpu, memory\r\n", "5, 1, 2\r\n"], ["cpu", "memory"]),
+        (["timestamp,cpu,memory,", "5,1,2,"], ["cpu", "memory"]),
+        (["timestamp,cpu,Label,memory,is_anomaly", "5,1,1,2,0"], ["cpu", "memory"]),
+    ],
+)
+def test_other_separators_quotes_and_labels_leave_the_metrics_as_they_are(lines: list[str], metrics: list[str]) -> None:
+    table = read(lines, "f")
+    assert (table.metrics, table.at_ms, table.rows) == (metrics, [5_000], [[1.0, 2.0]])
+
+
+def test_a_label_beside_one_metric_is_not_scored_and_is_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path, "in/plain.csv", series())
+    written(
+        tmp_path, "in/LABELLED.CSV", [f"{row},{int(i == 7)}" for i, row in enumerate(series())], "timestamp,v,label"
+    )
+    assert run(["backtest", "csv", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
+    assert "LABELLED.CSV:1: label left out" in capsys.readouterr().err
+    assert scores(tmp_path / "out/LABELLED.CSV") == scores(tmp_path / "out/plain.csv")
 
 
 def test_a_clock_that_was_put_back_is_scored_in_the_order_of_the_file_and_said_so(
