@@ -119,8 +119,7 @@ class FaustLog:
 
         Not the end-offsets request: the embedded broker answers it with the start of its last batch.
         """
-        end: int | None = self._app.consumer.highwater(self.key(partition))
-        return end
+        return log_end(self._app, self.key(partition))
 
     async def first_at(self, partition: Partition, offset: int) -> RawRecord | None:
         """Reads one record at or after `offset` through a connection of its own; None: none up to the end."""
@@ -141,6 +140,15 @@ def transport_failure(app: faust.App, starting: asyncio.Future[None]) -> Transpo
     if reason is None:
         return None
     return TransportError(f"the Kafka consumer ended and must be started again: {' '.join(repr(reason).split())}")
+
+
+def log_end(app: faust.App, tp: TP) -> int | None:
+    """Offset the next record will get, as the last fetch said; None before it, and of a partition just revoked."""
+    try:
+        end: int | None = app.consumer.highwater(tp)
+    except AssertionError:  # how the client says that a partition is not ours; a rebalance may take one at any time
+        return None
+    return end
 
 
 def committed_offset(app: faust.App, tp: TP) -> int | None:

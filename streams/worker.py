@@ -17,9 +17,12 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import faust
+from faust.exceptions import ConsumerNotStarted
+from faust.types import TP
 
 from models.clock import SystemClock
 from models.control.policy import PolicyError
@@ -33,7 +36,7 @@ from sinks.delivery import backoff_s
 from sinks.registry import build
 from streams import allocators, logs
 from streams.activation import until_caught_up
-from streams.app import TransportError, build_app, chunks_buffered, committed_offset, transport_failure
+from streams.app import TransportError, build_app, chunks_buffered, committed_offset, log_end, transport_failure
 from streams.brake import BadInputError
 from streams.engine import Engine, LogError, Partition
 from streams.log_probe import first_record
@@ -149,6 +152,8 @@ class _Worker:
         ]
         if not shown:
             watchers.append(asyncio.ensure_future(self._activate_when_caught_up(engine)))
+        for watcher in watchers:
+            watcher.add_done_callback(partial(_must_not_fail, engine))
         stop, failed = asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(engine.failed.wait())
         await asyncio.wait([stop, failed], return_when=asyncio.FIRST_COMPLETED)
         for task in (stop, failed, *watchers):
@@ -288,10 +293,16 @@ class _Worker:
             log.warning("stop_incomplete %r", error)
 
 
+def _must_not_fail(engine: Engine, watcher: asyncio.Future[None]) -> None:
+    """A watcher that has ended by an error would be missed only when it is needed."""
+    if not watcher.cancelled() and (error := watcher.exception()) is not None:
+        engine.fail(error)
+
+
 def _next_offsets(engine: Engine, app: faust.App) -> dict[Partition, int]:
     """Of each owned partition that neither a store nor a flush under way holds up."""
     offsets = {}
-    for tp in app.consumer.assignment():
+    for tp in _assignment(app):
         partition = Partition(tp.topic, tp.partition)
         worker = engine.workers.get(partition)
         if worker is None:
@@ -311,24 +322,26 @@ async def _watch_transport(engine: Engine, app: faust.App, starting: asyncio.Fut
 
 
 def _transport(app: faust.App, engine: Engine) -> Transport:
-    """What Faust knows of the partitions we hold."""
+    """What Faust knows of the partitions we hold; of one that is only kept in memory it knows nothing."""
     transport = Transport(buffered=chunks_buffered(app))
-    try:
-        transport.assigned.extend(sorted(f"{tp.topic}[{tp.partition}]" for tp in app.consumer.assignment()))
-        for partition in engine.workers:
-            for known, offset in (
-                (transport.ends, app.consumer.highwater(_tp(partition))),
-                (transport.committed, committed_offset(app, _tp(partition))),
-            ):
-                if offset is not None:
-                    known[partition] = offset
-    except Exception:  # the consumer thread has not started yet: nothing is assigned
-        return Transport()
+    for tp in _assignment(app):
+        partition = Partition(tp.topic, tp.partition)
+        transport.assigned.append(f"{tp.topic}[{tp.partition}]")
+        for known, offset in (
+            (transport.ends, log_end(app, tp)),
+            (transport.committed, committed_offset(app, tp)),
+        ):
+            if offset is not None and partition in engine.workers:
+                known[partition] = offset
     return transport
 
 
-def _tp(partition: Partition) -> faust.types.TP:
-    return faust.types.TP(partition.topic, partition.number)
+def _assignment(app: faust.App) -> list[TP]:
+    """The partitions this worker owns, in order; none before the consumer has started."""
+    try:
+        return sorted(app.consumer.assignment())
+    except ConsumerNotStarted:
+        return []
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -26,11 +26,11 @@ from models.clock import SystemClock
 from models.settings import Settings, load
 from sinks.memory import MemorySink
 from streams import progress
-from streams.app import COMMIT_INTERVAL_S, build_app, transport_failure
+from streams.app import COMMIT_INTERVAL_S, build_app, log_end, transport_failure
 from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointThread, CheckpointTransport, ChunkScheduler, ChunkSchema
 from streams.topics import FETCH_WAIT_MS, log_ids
-from streams.worker import PROBE_TIMEOUT_S, _watch_transport, _Worker
+from streams.worker import PROBE_TIMEOUT_S, _transport, _watch_transport, _Worker
 from tests.support.brokers import acreate_topics
 from tests.support.sim_log import SimConsumer, SimLog
 from tests.support.waiting import eventually
@@ -233,6 +233,23 @@ async def test_a_commit_of_partitions_that_a_rebalance_took_away_ends_nothing(
     assert await thread.commit({lost: 5, HELD: 3}) is True
     assert transport_failure(app, _done()) is None
     assert await _committed(settings) == {HELD.partition: 3}
+
+
+@pytest.mark.integration
+async def test_a_partition_that_is_only_kept_in_memory_hides_none_that_is_owned(
+    started: tuple[faust.App, Engine], settings: Settings
+) -> None:
+    app, engine = started
+    await _publish(settings, 5)
+    async with asyncio.timeout(60):
+        while sum(w.fold.next_offset for w in engine.workers.values()) < 4 * 5:  # noqa: ASYNC110 - it offers no event
+            await asyncio.sleep(0.05)
+    here = Partition(HELD.topic, HELD.partition)
+    engine.workers[Partition(HELD.topic, 99)] = engine.workers[here]  # as one whose owner is another worker by now
+    transport = _transport(app, engine)
+    assert len(transport.assigned) == len(app.consumer.assignment()) >= 4
+    assert transport.ends[here] == 5
+    assert log_end(app, TP(HELD.topic, 99)) is None, "taken away between two questions"
 
 
 @pytest.mark.integration
