@@ -102,7 +102,7 @@ class DeliveryThread:
         import asyncio
 
         from murmur.delivery import Delivery
-        from murmur.loop import PublisherLoop, settle
+        from murmur.loop import PublisherLoop
 
         self._loop = loop = PublisherLoop()
         asyncio.set_event_loop(loop)
@@ -114,7 +114,7 @@ class DeliveryThread:
         try:
             loop.run_until_complete(asyncio.wait([self._main]))
             delivery.finish()
-            loop.run_until_complete(settle())
+            loop.run_until_complete(loop.settle())
         finally:
             asyncio.set_event_loop(None)
             loop.close()

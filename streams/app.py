@@ -28,6 +28,7 @@ COMMIT_INTERVAL_S: Final = 0.5  # commits only report progress; the truth is the
 FETCH_BYTES_MAX: Final = 4 * 1024 * 1024  # prefetched a partition; must hold at least one largest record
 POLL_INTERVAL_MAX_S: Final = 3_600.0  # longest sink outage before the group would evict a worker that waits
 PROBE_TIMEOUT_S: Final = 30.0
+READABLE_WITHIN_S: Final = 1.0  # milliseconds on an idle machine
 METADATA_AGE_MAX_MS: Final = (
     15_000  # how soon partitions added to a topic are noticed; the client's default is 5 minutes
 )
@@ -123,6 +124,13 @@ class FaustLog:
 
     async def first_at(self, partition: Partition, offset: int) -> RawRecord | None:
         """Reads one record at or after `offset` through a connection of its own; None: none up to the end."""
+        found = await self._probe(partition, offset)
+        if found is None or found.offset != offset:  # a record that is just being appended may not be readable yet
+            await asyncio.sleep(READABLE_WITHIN_S)
+            found = await self._probe(partition, offset)
+        return found
+
+    async def _probe(self, partition: Partition, offset: int) -> RawRecord | None:
         return await first_record(self._settings, partition.topic, partition.number, offset, timeout_s=PROBE_TIMEOUT_S)
 
 

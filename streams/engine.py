@@ -4,8 +4,9 @@ In: chunks of records from the transport. Out: `PartitionWorker`s kept in step w
 Never: folds over a gap, continues on another log than the one its state belongs to, hides an error of its own.
 
 Resume: the newer of the state in memory and the newest valid snapshot; offsets below its next offset are skipped.
-If the first delivered offset lies beyond it, the records between are missing: seek back and fold them first. If the
-log no longer has them, stop and say so.
+If a delivered offset lies beyond the next one, the records between may be missing: seek back and fold them first. If
+the log no longer has them, stop and say so. That holds within a chunk as well: the embedded broker shows records whose
+neighbours of lower offsets, appended in the same moment, become readable only milliseconds later.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ REVOKE_FLUSH_S: Final = 5.0  # half the shortest rebalance timeout in use: the g
 # while the other waits for its acknowledgement; more would only hold more memory.
 WRITES_AT_ONCE: Final = 2
 SEEK_AGAIN_S: Final = 5.0  # a rebalance may undo a seek; what was fetched before one arrives within this time
+GAPS_MIN: Final = 3  # transactions and compaction leave gaps all along a log; to look into each would take seconds
 LOSS_SEEN_S: Final = 5.0  # an end told with a fetch may be older than its records; one this old is the log's
 
 
@@ -92,6 +94,14 @@ class LogError(Exception):
     """The log is not the one our state belongs to, or has lost records we need; one line that says what to do."""
 
 
+def runs_of(records: Sequence[RawRecord]) -> list[Sequence[RawRecord]]:
+    """The records cut where an offset is left out."""
+    if records[-1].offset - records[0].offset == len(records) - 1:
+        return [records]
+    cuts = [i for i in range(1, len(records)) if records[i].offset > records[i - 1].offset + 1]
+    return [records[a:b] for a, b in zip([0, *cuts], [*cuts, len(records)], strict=True)]
+
+
 class Engine:
     """The partitions of this worker. `log_ids`: full topic name -> id of its log."""
 
@@ -120,6 +130,8 @@ class Engine:
         self._adopted: set[Partition] = set()
         self._sought: dict[Partition, _Seek] = {}
         self._short_since_s: dict[Partition, float] = {}  # since when the log ends before our state
+        self._read_to: dict[Partition, int] = {}  # next offset after what was delivered last
+        self._gaps: dict[Partition, int] = {}  # offsets between delivered records that turned out to hold none
         self._brake = BadInputBrake(ratio_max=settings.bad_input_ratio_max, run_min=settings.bad_input_run_min)
 
     @property
@@ -133,20 +145,36 @@ class Engine:
         return self._config.prices
 
     async def deliver(self, partition: Partition, records: Sequence[RawRecord], log_port: LogPort) -> None:
-        """Folds one chunk, or seeks back when records before it are missing."""
+        """Folds one chunk, or seeks back when records before or within it are missing."""
         worker = self.workers.get(partition)
-        first = records[0].offset
         if worker is not None:
             self._require_same_log(partition, worker, records)
-        if worker is None or first > worker.fold.next_offset:
+        for run in [records] if self._has_gaps(partition) else runs_of(records):
+            if not await self._deliver_run(partition, run, log_port):
+                return  # what follows comes again after the seek
+
+    async def _deliver_run(self, partition: Partition, records: Sequence[RawRecord], log_port: LogPort) -> bool:
+        """Folds records without a gap between them; False when those before them must be read first."""
+        worker = self.workers.get(partition)
+        first = records[0].offset
+        in_the_log = worker is not None and worker.fold.next_offset == self._read_to.get(partition)
+        if worker is None or (first > worker.fold.next_offset and not (in_the_log and self._has_gaps(partition))):
             async with self._resuming:
                 worker = await self._resume(partition, log_port)
-                if first > worker.fold.next_offset and not await self._bridge(partition, worker, first, log_port):
-                    return
+                if first > worker.fold.next_offset:
+                    if not await self._bridge(partition, worker, first, log_port):
+                        return False
+                    self._gaps[partition] = self._gaps.get(partition, 0) + in_the_log
         dead_letters = self.counters.dead_letters
         end = await log_port.end(partition)
         await worker.add(records, behind=0 if end is None else end - 1 - records[-1].offset)
+        self._read_to[partition] = worker.fold.next_offset
         self._brake.observe(partition.topic, len(records), self.counters.dead_letters - dead_letters)
+        return True
+
+    def _has_gaps(self, partition: Partition) -> bool:
+        """Whether its log leaves offsets out by nature, so that one more gap says nothing."""
+        return self._gaps.get(partition, 0) >= GAPS_MIN
 
     async def adopt(self, partition: Partition, committed: int, log_port: LogPort) -> None:
         """Looks after an assigned partition that may have nothing new to deliver; called again and again.
@@ -204,6 +232,7 @@ class Engine:
         for (partition, worker), task in zip(revoked, tasks, strict=True):
             self._sought.pop(partition, None)
             self._short_since_s.pop(partition, None)
+            self._read_to.pop(partition, None)
             finished = task.done() and not task.cancelled() and task.exception() is None
             task.cancel()
             # Rows taken out for a flush that did not finish are in no memory but the log's: fold them again.

@@ -44,7 +44,7 @@ SEED = int(os.environ.get("MURMUR_SIM_SEED", str(SEED_DEFAULT)))
 # Processes die here, machines do not: snapshots in memory tell the same, and nobody waits for the disk's fsync.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 STEPS = int(os.environ.get("MURMUR_SIM_STEPS", str(SEED_STEPS)))
-KINDS_OF_FAULTS: Final = 10
+KINDS_OF_FAULTS: Final = 11
 PHASES = [p for p in hypothesis.Phase if p is not hypothesis.Phase.shrink or "MURMUR_SIM_SHRINK" in os.environ]
 
 nodes = st.integers(0, 1)
@@ -62,9 +62,9 @@ class Installation(RuleBasedStateMachine):
         super().__init__()
         self.home = Path(tempfile.mkdtemp(prefix="murmur-sim-", dir=MEMORY))
 
-    @initialize(seed=st.integers(0, 2**16))
-    def begin(self, seed: int) -> None:
-        self.world = World(self.home, seed)
+    @initialize(seed=st.integers(0, 2**16), leaves_offsets_out=st.booleans())
+    def begin(self, seed: int, leaves_offsets_out: bool) -> None:
+        self.world = World(self.home, seed, leaves_offsets_out=leaves_offsets_out)
         self.world.append(6)
 
     @rule(count=st.integers(1, 12))
@@ -76,6 +76,17 @@ class Installation(RuleBasedStateMachine):
         one = self.world.nodes[node]
         if partition in one.assigned:
             one.consumer.fetch(partition, count)
+
+    @rule(node=nodes, partition=partitions, count=st.integers(2, 12), first=st.integers(0, 6), hidden=st.integers(1, 3))
+    def fetch_while_records_become_readable(
+        self, node: int, partition: object, count: int, first: int, hidden: int
+    ) -> None:
+        one = self.world.nodes[node]
+        if partition in one.assigned and not self.world.leaves_offsets_out:
+            at = one.consumer.positions[partition] + first
+            one.consumer.hide(partition, *range(at, at + hidden))
+            one.consumer.fetch(partition, count)
+            self._count("fetched with records missing")
 
     @rule(node=nodes)
     def deliver_one_chunk_of_each(self, node: int) -> None:

@@ -76,6 +76,7 @@ class SimConsumer:
         self.fetched: dict[Partition, deque[list[RawRecord]]] = {}
         self.seeks: list[tuple[Partition, int]] = []
         self.probes = 0
+        self._hidden: set[tuple[Partition, int]] = set()
         self._ends: dict[Partition, int] = {}
 
     def assign(self, partition: Partition) -> None:
@@ -87,11 +88,16 @@ class SimConsumer:
     def fetch(self, partition: Partition, count: int) -> None:
         """Reads ahead: a chunk of at most `count` records waits for `take`."""
         start = self.log.index_at(partition, self.positions[partition])
-        chunk = self.log.raw(partition, start, count)
+        chunk = [r for r in self.log.raw(partition, start, count) if (partition, r.offset) not in self._hidden]
+        self._hidden.clear()
         self._ends[partition] = self.log.ends[partition]
         if chunk:
             self.fetched[partition].append(chunk)
             self.positions[partition] = chunk[-1].offset + 1
+
+    def hide(self, partition: Partition, *offsets: int) -> None:
+        """The next fetch leaves these out: appended at once with their neighbours, and readable a moment later."""
+        self._hidden.update((partition, offset) for offset in offsets)
 
     def take(self, partition: Partition) -> list[RawRecord] | None:
         """The chunk that waits for longest."""

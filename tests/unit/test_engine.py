@@ -10,7 +10,7 @@ import pytest
 from sinks.base import PermanentSinkError, RetryableSinkError
 from sinks.memory import Fault
 from streams.brake import BadInputError
-from streams.engine import SEEK_AGAIN_S, LogError
+from streams.engine import GAPS_MIN, SEEK_AGAIN_S, LogError
 from streams.snapshots import SnapshotError
 from tests.support.engine_bench import HERE, T0, Bench, eventually, straight_state
 from tests.support.sim_log import SimLog
@@ -58,6 +58,31 @@ async def test_records_beyond_a_gap_are_not_folded_and_the_gap_is_read_first(ben
     await bench.deliver()
     await bench.save()
     assert bench.offsets() == list(range(10))
+
+
+async def test_records_missing_within_a_chunk_are_read_before_what_follows_them(bench: Bench) -> None:
+    bench.append(10)
+    bench.consumer.hide(HERE, 4, 5)  # appended, and readable a moment later than their neighbours
+    bench.fetch()
+    await bench.deliver()
+    assert (bench.next_offset, bench.consumer.seeks) == (4, [(HERE, 4)])
+    bench.fetch()
+    await bench.deliver()
+    await bench.save()
+    assert bench.offsets() == list(range(10))
+    assert await straight_state(bench) == bench.engine.workers[HERE].fold.state()
+
+
+async def test_a_log_that_leaves_offsets_out_is_looked_into_only_at_first(bench: Bench) -> None:
+    for _ in range(20):
+        bench.append(2, gap=1)  # as transactions do
+    bench.fetch()
+    await bench.deliver()
+    bench.append(2, gap=1)
+    bench.fetch()
+    await bench.deliver()
+    assert (bench.next_offset, bench.consumer.seeks) == (bench.log.ends[HERE], [])
+    assert bench.consumer.probes == GAPS_MIN + 1, "and the one before the first record"
 
 
 async def test_chunks_fetched_before_the_seek_are_dropped_without_another_seek(bench: Bench) -> None:
