@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, Validati
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.alerts.severity import SEVERITIES
+from models.broken_rule import rule_of
 
 ENV_PREFIX = "MURMUR_"
 WINDOW_MS_MIN = 1_000  # below one second a window holds less than a publisher's own batch age
@@ -338,8 +339,7 @@ def load(config_file: Path | None = None, **overrides: Any) -> Settings:
         settings = Settings(**{**known, **from_env, **given})
     except ValidationError as error:
         mistakes += [
-            f"{ENV_PREFIX}{'_'.join(str(part) for part in e['loc']).upper() or 'CONFIG'}: "
-            f"{e['msg'].removeprefix('Value error, ')}"
+            f"{ENV_PREFIX}{'_'.join(str(part) for part in e['loc']).upper() or 'CONFIG'}: {rule_of(e['msg'])}"
             for e in error.errors()
         ]
     if mistakes:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.broken_rule import rule_of
 from reports.config import Kind, OutputFormat, ReportConfig
 from reports.periods import PERIODS_MAX, PeriodKind, last_complete, parse_date, series
 from reports.timerange import parse_time_range
@@ -83,7 +84,4 @@ def request_of(values: Mapping[str, Any], *, where: str = "") -> ReportRequest:
 
 def mistakes(error: ValidationError) -> str:
     """Every mistake, `field: what is wrong`, in one line."""
-    return "; ".join(
-        ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))))
-        for e in error.errors()
-    )
+    return "; ".join(": ".join(filter(None, (".".join(map(str, e["loc"])), rule_of(e["msg"])))) for e in error.errors())

@@ -25,8 +25,8 @@ from interfaces.cli.output import (
     quiet_broken_pipe,
     reset_global_options,
 )
+from models.broken_rule import rule_of
 
-CHECKER_PREFIX = "Value error, "  # says nothing that the message does not say
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h: our mistake, not the user's
 
 # name -> (module with `app: typer.Typer`, the line of the help table)
@@ -193,7 +193,7 @@ def _end_of(error: Exception, *, debug: bool) -> int:
     if callable(show) and isinstance(code, int):  # a usage error of the command line library
         message = getattr(error, "message", None)
         if isinstance(message, str):  # it passes on the name that its checker gives to every broken rule
-            error.message = message.removeprefix(CHECKER_PREFIX)  # type: ignore[attr-defined] # looked for above
+            error.message = rule_of(message)  # type: ignore[attr-defined] # looked for above
         show()
         return code
     if _is_expected(error):

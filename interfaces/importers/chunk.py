@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from interfaces.importers.issues import Issues
+from models.broken_rule import rule_of
 from models.events import ActivityEvent, MetricEvent
 
 Event = dict[str, Any]  # a MetricEvent has `metric`, an ActivityEvent has `kind`
@@ -61,7 +62,7 @@ def first_rule(error: ValidationError) -> str:
     """The first broken rule on one line: `value: must be a finite number`."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"] if not isinstance(part, str) or part.isidentifier())
-    said = str(first["msg"]).removeprefix("Value error, ")
+    said = rule_of(str(first["msg"]))
     return f"{where}: {said}" if where else said
 
 

@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from models.alerts.rule import KINDS, CompositeRule, Filters, Rule
+from models.broken_rule import rule_of
 
 RULES_MAX: Final = 500  # of one file: each looks at every series once in 10 s
 TEXT_BYTES_MAX: Final = 1_000_000  # 500 rules of 2 KB
@@ -166,7 +167,7 @@ class _Reader:
             near = _did_you_mean(problem["input"], choices)
             text = f"{field}: {problem['input']!r} is not one of {', '.join(choices)}{near}"
         else:
-            said = str(problem["msg"]).removeprefix("Value error, ")
+            said = rule_of(str(problem["msg"]))
             hint = f"; {_HINTS[field]}" if field in _HINTS and problem["type"] != "value_error" else ""
             text = f"{field}: {said}{hint}" if field else f"{said}"
         self._note((*path, *place), name, text)

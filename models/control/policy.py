@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from models.alerts.duration import parse_ms
 from models.alerts.severity import rank
+from models.broken_rule import rule_of
 from models.detect.catalogue import NAMES, SPECS
 
 RULES_MAX: Final = 200  # each finding is held against all of them
@@ -95,7 +96,7 @@ def parse(text: str, *, where: str) -> Policy:
 
 def _mistake(found: Any) -> str:
     place = ".".join(str(part + 1) if isinstance(part, int) else part for part in found["loc"])
-    message = found["msg"].removeprefix("Value error, ")
+    message = rule_of(found["msg"])
     if found["type"] == "extra_forbidden":
         known = Rule.model_fields if len(found["loc"]) > 1 else Policy.model_fields
         near = difflib.get_close_matches(str(found["loc"][-1]), known, n=1)
