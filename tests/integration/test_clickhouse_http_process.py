@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -18,11 +19,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.clickhouse import ROOT, EmbeddedClickHouse, require_engine
+from tests.support.tmpfs import fill_up, small_disk
 
 pytestmark = pytest.mark.integration
 
 START_TIMEOUT_S = 60
 STOP_WITHIN_S = 5.0
+FILE_BYTES_MAX = 6 << 20  # 100,000 wide rows fit, 300,000 do not
+LITTLE_ROOM_BYTES = 8 << 20
+DISK_BYTES = 128 << 20  # the engine itself keeps about 20 MB
 
 
 @pytest.fixture
@@ -152,3 +157,70 @@ def test_acknowledged_rows_survive_kill_9(server: EmbeddedClickHouse) -> None:
     assert acknowledged <= stored
     assert len(stored - acknowledged) <= 1, "at most the insert that was under way"
     assert list((server.data / "http_spool").iterdir()) == []
+
+
+def wide_rows(count: int) -> str:
+    """Rows that cannot be compressed: about 24 bytes each on disk."""
+    return f"SELECT number, toString(rand64()) || toString(rand64(1)) FROM numbers({count})"
+
+
+def let_writes_fail(server: EmbeddedClickHouse) -> None:
+    """From now on the server's process may write no file beyond FILE_BYTES_MAX, as if the disk were full then."""
+    assert server.process is not None
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (FILE_BYTES_MAX, FILE_BYTES_MAX))
+
+
+def await_failed_write(server: EmbeddedClickHouse) -> None:
+    """The process has ended by itself and said why."""
+    assert server.process is not None
+    assert server.process.wait(START_TIMEOUT_S) == os.EX_IOERR
+    said = (server.data.parent / "clickhouse.log").read_text()
+    assert "write_failed" in said
+    assert "the next start takes only whole parts" in said
+
+
+def test_an_insert_whose_write_failed_is_not_acknowledged_and_leaves_nothing(server: EmbeddedClickHouse) -> None:
+    server.start()
+    ask(server.port, "CREATE TABLE t (a UInt64, s String) ENGINE = MergeTree ORDER BY a")
+    ask(server.port, f"INSERT INTO t {wide_rows(1_000)}")
+    let_writes_fail(server)
+    with pytest.raises(OSError, match=r"without response|closed|reset"):
+        ask(server.port, f"INSERT INTO t {wide_rows(400_000)}")
+    await_failed_write(server)
+    server.start()
+    assert ask(server.port, "SELECT count(), countIf(s != '') FROM t") == "1000\t1000\n"
+
+
+def test_a_merge_that_could_not_be_written_costs_no_row(server: EmbeddedClickHouse) -> None:
+    server.start()
+    ask(
+        server.port,
+        "CREATE TABLE t (a UInt64, s String) ENGINE = MergeTree ORDER BY a SETTINGS min_age_to_force_merge_seconds = 2",
+    )
+    let_writes_fail(server)
+    for _ in range(3):  # each fits, all together do not
+        ask(server.port, f"INSERT INTO t {wide_rows(100_000)}")
+    await_failed_write(server)
+    server.start()
+    assert ask(server.port, "SELECT count(), countIf(s != '') FROM t") == "300000\t300000\n"
+
+
+def test_without_room_nothing_is_added_and_space_can_be_given_back(server: EmbeddedClickHouse) -> None:
+    with small_disk(server.data, DISK_BYTES):
+        server.start()
+        ask(server.port, "CREATE TABLE t (a UInt64, s String) ENGINE = MergeTree ORDER BY a")
+        ask(server.port, f"INSERT INTO t {wide_rows(10)}")
+        ballast = fill_up(server.data)
+        os.truncate(ballast, ballast.stat().st_size - LITTLE_ROOM_BYTES)
+        for sql in (f"INSERT INTO t {wide_rows(1)}", "INSERT INTO t VALUES (1, 'a')", "CREATE TABLE u AS t"):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                ask(server.port, sql)
+            said = refused.value.read().decode()
+            assert "Code: 243" in said
+            assert "MiB are free in the data directory, at least 64 MiB are needed" in said
+        assert ask(server.port, "SELECT count() FROM t") == "10\n"
+        ask(server.port, "TRUNCATE TABLE t")
+        ballast.unlink()
+        ask(server.port, "INSERT INTO t VALUES (1, 'a')")
+        assert ask(server.port, "SELECT count() FROM t") == "1\n"
+        server.stop()

@@ -13,12 +13,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -33,6 +34,7 @@ from tests.support.brokers import free_port
 URL_VARIABLE = "MURMUR_TEST_CLICKHOUSE_URL"
 READY_TIMEOUT_S = 60.0  # the engine itself opens in about a second; a busy machine takes longer
 STOP_TIMEOUT_S = 10.0
+RESTART_AFTER_S = 0.5
 ROOT = Path(__file__).parents[2]
 
 
@@ -64,6 +66,28 @@ class EmbeddedClickHouse:
                 return self
             time.sleep(0.05)
         raise TimeoutError(f"no ClickHouse on port {self.port} after {READY_TIMEOUT_S} s")
+
+    @contextmanager
+    def supervised(self) -> Iterator[list[int]]:
+        """Starts it again whenever it has ended, as `murmur up` does; gives the exit codes it ended with."""
+        codes: list[int] = []
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(RESTART_AFTER_S):
+                if self.process is None or self.process.poll() is None:
+                    continue
+                codes.append(self.process.returncode)
+                with suppress(RuntimeError):  # no room yet: the next look starts it again
+                    self.start()
+
+        watcher = threading.Thread(target=watch, name="clickhouse-supervisor")
+        watcher.start()
+        try:
+            yield codes
+        finally:
+            over.set()
+            watcher.join()
 
     def kill(self) -> None:
         """Ends it at once, as a crash would."""

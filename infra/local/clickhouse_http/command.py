@@ -1,6 +1,7 @@
 """The command line: opens the engine, listens, runs until a signal.
 
-In: argv. Out: exit code 0 after a clean stop, 1 with one line on stderr otherwise. Never: a secret on the command line.
+In: argv. Out: exit code 0 after a clean stop, 1 with one line on stderr, 74 (an input or output error) when a write of
+the engine failed. Never: a secret on the command line.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import argparse
 import asyncio
 import errno
 import ipaddress
+import os
 import shutil
 import signal
 import socket
@@ -100,7 +102,15 @@ async def _serve(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
+    watching = asyncio.create_task(server.watch_writes())
+    failing = asyncio.create_task(server.failed.wait())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({watching, failing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not stop.is_set():
+        # At once, as a crash: a clean end would remove the whole parts that a cut merge has replaced.
+        os._exit(os.EX_IOERR)
+    for task in (watching, failing):
+        task.cancel()
     log.event("stopping")
     await site.stop()
     await server.close()

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import threading
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from infra.local.clickhouse_http.errors import SYNTAX_ERROR, ClickHouseError, from_engine
+from infra.local.clickhouse_http.limits import MIB
 from infra.local.clickhouse_http.quoting import quoted
 
 TAG = "murmur-http:"  # begins the tag of every statement
@@ -27,6 +29,15 @@ _REACHING_SQL = (
     "SELECT lower(name) FROM system.table_functions "
     "UNION DISTINCT SELECT lower(name) FROM system.functions WHERE match(name, '^(ai|AI)[A-Z]')"
 )
+
+
+# chDB goes on when a write fails (a full disk): its write buffer leaves out the exception that ClickHouse throws there,
+# so that an insert is acknowledged whose part is empty. The engine's own count of failed writes is the only sign.
+_FAILED_WRITES_SQL = "SELECT sum(value) FROM system.events WHERE event = 'WriteBufferFromFileDescriptorWriteFailed'"
+
+
+class FailedWriteError(Exception):
+    """The engine could not write and went on; the message is one line. What it says from now on cannot be believed."""
 
 
 class EngineOpenError(Exception):
@@ -82,6 +93,19 @@ class Engine:
         except RuntimeError as error:
             raise from_engine(str(error)) from None
         return connection
+
+    def free_bytes(self) -> int:
+        """Space left for data."""
+        return shutil.disk_usage(self._path).free
+
+    def check_writes(self) -> None:
+        """Raises FailedWriteError when a write has failed since the directory was opened."""
+        failed = int(self._value(_FAILED_WRITES_SQL))
+        if failed:
+            raise FailedWriteError(
+                f"{failed} writes into {self._path} failed, so parts may be cut; "
+                f"{self.free_bytes() // MIB} MiB are free now"
+            )
 
     def cancel(self, tag: str = TAG) -> None:
         """Cancels the running statements whose tag begins with `tag`, without waiting for their end."""

@@ -54,6 +54,8 @@ class Job:
     tables: Mapping[str, tuple[str, str, Path]] = field(default_factory=dict)  # name -> structure, format, file
     readonly: bool = False
     streamed: bool = False  # the result may be given in chunks
+    writes: bool = False  # it changes data or tables
+    grows: bool = False  # it adds data
     stateful: bool = False  # it changes settings, the database or temporary tables of its session
 
 

@@ -34,5 +34,5 @@ class Limits:
     session_timeout_max_s: float = 3_600.0
     # A supervisor waits 5 s for our end; running queries are cancelled after this much of it.
     shutdown_grace_s: float = 2.0
-    # Less free space than this and the engine cannot write even its own metadata.
+    # With less free space nothing is added and the server does not start: the engine goes on when a write fails.
     disk_free_bytes_min: int = 64 * MIB

@@ -50,6 +50,12 @@ class Log:
         if self._within_budget():
             self._logger.error("request_fault error=%s", type(error).__name__, exc_info=error)
 
+    def write_failed(self, error: Exception) -> None:
+        """The last line of a server whose engine could not write; never dropped."""
+        self._logger.critical(
+            "write_failed%s", _text({"reason": error, "next": "ending; the next start takes only whole parts"})
+        )
+
     def _within_budget(self) -> bool:
         second = int(self._clock_s())
         if second != self._second:

@@ -30,6 +30,9 @@ _READING_METHODS = frozenset({"GET", "HEAD"})
 _HARMLESS_SETTINGS = frozenset({"max_result_rows", "result_overflow_mode", "session_timezone", "log_comment"})
 _HARMLESS_PREFIXES = ("output_format_", "date_time_output_format")
 
+# What may fill a disk. DROP, TRUNCATE and ALTER stay possible on a full one: they give space back.
+_GROWING_VERBS = frozenset({"INSERT", "CREATE", "OPTIMIZE"})
+
 
 def plan(
     engine: Engine, limits: Limits, *, method: str, wish: Wish, user: User, received: Received, tables: Tables
@@ -74,6 +77,8 @@ def plan(
         tables=tables,
         readonly=user.readonly,
         streamed=streamed,
+        writes=query_class.startswith("MUTATING"),
+        grows=insert is not None or said.verb in _GROWING_VERBS,
         stateful=said.verb in {"SET", "USE"} or said.temporary,
     )
     return job, format_name

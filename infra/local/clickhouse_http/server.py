@@ -1,6 +1,7 @@
 """The HTTP server: routes, the life of one request, the number of statements at a time.
 
-In: an open engine, users, limits. Out: an aiohttp application. Never: calls the engine on the event loop's thread.
+In: an open engine, users, limits. Out: an aiohttp application. Never: calls the engine on the event loop's thread,
+acknowledges what the engine could not write.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from infra.local.clickhouse_http import answer as answers
 from infra.local.clickhouse_http import blocks, compression
 from infra.local.clickhouse_http.body import Spool
-from infra.local.clickhouse_http.engine import Engine
+from infra.local.clickhouse_http.engine import Engine, FailedWriteError
 from infra.local.clickhouse_http.errors import (
     CANNOT_READ,
     LENGTH_REQUIRED,
@@ -39,6 +40,8 @@ from infra.local.clickhouse_http.users import User, Users
 
 _T = TypeVar("_T")
 Feed = Callable[[bytes], bytes]
+# Merges write without a statement; the parts they replace stay on the disk for 8 minutes (old_parts_lifetime).
+WRITES_LOOKED_AT_EVERY_S = 1.0
 Packer = tuple[Feed, Callable[[], bytes]]  # packs a piece; ends the packed stream
 _READING_VERBS = frozenset({"SELECT", "WITH", "FROM"})
 _HELP = (
@@ -62,6 +65,7 @@ class Server:
         self._threads = ThreadPoolExecutor(limits.queries_max, thread_name_prefix="query")
         self._slots = asyncio.Semaphore(limits.queries_max)
         self._closing = False
+        self.failed = asyncio.Event()  # a write of the engine has failed: the process must end at once
 
     def application(self) -> web.Application:
         """The routes of ClickHouse's HTTP interface."""
@@ -71,6 +75,15 @@ class Server:
         app.router.add_route("*", "/", self._root)
         app.router.add_route("*", "/{path:.*}", self._unknown)
         return app
+
+    async def watch_writes(self) -> None:
+        """Looks for failed writes until one is found."""
+        while not self.failed.is_set():
+            await asyncio.sleep(WRITES_LOOKED_AT_EVERY_S)
+            try:
+                await asyncio.to_thread(self._engine.check_writes)
+            except FailedWriteError as error:
+                self._fail(error)
 
     async def close(self) -> None:
         """No new statements; running ones get the grace, then are cancelled; the engine closes."""
@@ -106,6 +119,9 @@ class Server:
         except ClickHouseError as error:
             self._log.refused(error, user=user_name)
             return self._failure(error, headers)
+        except FailedWriteError as error:
+            self._fail(error)
+            raise asyncio.CancelledError from error  # no answer: whether the rows are whole is not known
         except (ConnectionError, asyncio.CancelledError):
             raise
         except (web.RequestPayloadError, ClientPayloadError, HttpProcessingError) as error:
@@ -189,6 +205,11 @@ class Server:
             if request.transport is not None:
                 request.transport.abort()
         return response
+
+    def _fail(self, error: FailedWriteError) -> None:
+        if not self.failed.is_set():
+            self._log.write_failed(error)
+            self.failed.set()
 
     def _failure(self, error: ClickHouseError, headers: dict[str, str]) -> web.Response:
         headers |= {
