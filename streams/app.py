@@ -11,6 +11,7 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any, Final
 
 import faust
+from aiokafka import TopicPartition
 from faust.types import TP
 
 from models.codecs.records import RawRecord
@@ -19,7 +20,7 @@ from models.tls import kafka_tls
 from streams.containers import CHUNKS_BUFFERED_MAX
 from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema
-from streams.log_probe import first_record
+from streams.log_probe import first_record, log_ends, reader
 from streams.topics import SOURCE_TOPICS, full_name
 
 TICK_S: Final = 0.05  # how late a due flush may start: small against the smallest flush interval
@@ -121,6 +122,16 @@ class FaustLog:
         Not the end-offsets request: the embedded broker answers it with the start of its last batch.
         """
         return log_end(self._app, self.key(partition))
+
+    async def end_now(self, partition: Partition) -> int:
+        """Offset the next record will get, through a connection of its own: the highest of two answers, as one that
+        was made while records are being appended may be older than they are."""
+        place = TopicPartition(partition.topic, partition.number)
+        async with reader(self._settings) as consumer:
+            first = (await log_ends(consumer, [place]))[place]
+        await asyncio.sleep(READABLE_WITHIN_S)
+        async with reader(self._settings) as consumer:
+            return max(first, (await log_ends(consumer, [place]))[place])
 
     async def first_at(self, partition: Partition, offset: int) -> RawRecord | None:
         """Reads one record at or after `offset` through a connection of its own; None: none up to the end."""

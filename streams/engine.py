@@ -82,7 +82,11 @@ class LogPort(Protocol):
         ...
 
     async def end(self, partition: Partition) -> int | None:
-        """Offset the next record will get; None before the first fetch."""
+        """Offset the next record will get, as the last fetch said; None before the first fetch."""
+        ...
+
+    async def end_now(self, partition: Partition) -> int:
+        """Offset the next record will get, asked of the log itself."""
         ...
 
     async def first_at(self, partition: Partition, offset: int) -> RawRecord | None:
@@ -187,7 +191,7 @@ class Engine:
             return
         worker = self.workers.get(partition)
         if worker is not None:
-            self._watch_end(partition, worker, end)
+            await self._watch_end(partition, worker, end, log_port)
         if partition in self._adopted and not self._stands_at_a_seek(partition, committed):
             return
         async with self._resuming:
@@ -246,8 +250,8 @@ class Engine:
         if await worker.restore():
             log.info("partition_resumed partition=%s next_offset=%d", partition, worker.fold.next_offset)
             end = await log_port.end(partition)
-            if end is not None:
-                self._require_no_loss(partition, worker, end)
+            if end is not None and worker.fold.next_offset > end:
+                await self._require_no_loss(partition, worker, log_port)
             mark = worker.fold.mark
             # Asked only for a record that must be there: of an expired log none would come, and we would wait for it.
             if mark is not None and mark.offset >= await log_port.earliest(partition):
@@ -256,17 +260,21 @@ class Engine:
         self.workers[partition] = worker  # not before: a chunk that comes meanwhile waits for the restored state
         return worker
 
-    def _watch_end(self, partition: Partition, worker: PartitionWorker, end: int) -> None:
+    async def _watch_end(self, partition: Partition, worker: PartitionWorker, end: int, log_port: LogPort) -> None:
         """Raises LogError when the log has ended before our state does for LOSS_SEEN_S."""
+        now_s = self.clock.monotonic_s()
         if worker.fold.next_offset <= end:
             self._short_since_s.pop(partition, None)
-        elif (
-            self.clock.monotonic_s() - self._short_since_s.setdefault(partition, self.clock.monotonic_s()) > LOSS_SEEN_S
-        ):
-            self._require_no_loss(partition, worker, end)
+        elif now_s - self._short_since_s.setdefault(partition, now_s) > LOSS_SEEN_S:
+            await self._require_no_loss(partition, worker, log_port)
 
-    def _require_no_loss(self, partition: Partition, worker: PartitionWorker, end: int) -> None:
-        """Raises LogError when the log ends before our state does."""
+    async def _require_no_loss(self, partition: Partition, worker: PartitionWorker, log_port: LogPort) -> None:
+        """Raises LogError when the log ends before our state does.
+
+        The log itself is asked: what the last fetch said may be older than our state. A worker that was frozen knows
+        an end from before, and restores what the one that replaced it has saved since.
+        """
+        end = await log_port.end_now(partition)
         if worker.fold.next_offset > end:
             raise LogError(
                 f"{partition.topic}[{partition.number}]: our state stands at offset {worker.fold.next_offset}, the "

@@ -125,6 +125,10 @@ class ReplayLog:
         """The log's end when the replay began."""
         return self._found[partition].end
 
+    async def end_now(self, partition: Partition) -> int:
+        """The same: a replay ends there."""
+        return self._found[partition].end
+
     async def first_at(self, partition: Partition, offset: int) -> RawRecord | None:
         """The first record at or after `offset`."""
         return await first_record(self._settings, partition.topic, partition.number, offset, timeout_s=RECORD_TIMEOUT_S)

@@ -72,6 +72,7 @@ def _freeze_until_replaced(running: Installation, load: Load, name: str) -> None
 
 def _judge(running: Installation, figures: Callable[..., None]) -> None:
     verdict = compare_when_drained(running.settings)
+    running.check_alive()
     figures(
         events=verdict.events,
         records=verdict.records,

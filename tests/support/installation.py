@@ -22,6 +22,7 @@ from tests.support.oracle import Recount
 from tests.support.waiting import eventually
 from tests.support.workers import WorkerProcess
 
+EVIDENCE_CHARS = 3_000  # the last lines tell what a worker waits for; CI shows only a part of a long report
 STOP_WITHIN_S = 10.0  # what docs/guarantees.md promises of SIGTERM
 
 
@@ -99,6 +100,14 @@ class Installation:
             assert process.process is not None
             assert process.process.poll() is None, f"{name} ended: {process.output()[-2_000:]}"
 
+    def evidence(self) -> str:
+        """What each worker says of itself and the end of what it printed: the note of a failure."""
+        lines = [f"faults: {self.faults}"]
+        for name, process in self.workers.items():
+            code = process.process.poll() if process.process is not None else "never started"
+            lines += [f"{name}: exit code {code}, status {process.status()}", process.output()[-EVIDENCE_CHARS:]]
+        return "\n".join(lines)
+
     def rss_bytes(self) -> dict[str, int]:
         """Resident memory of each worker."""
         return {
@@ -171,5 +180,8 @@ def installation(
             one.start(f"worker-{n + 1}")
         one.await_ready()
         yield one
+    except BaseException as error:
+        error.add_note(one.evidence())
+        raise
     finally:
         one.close()

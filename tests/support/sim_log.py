@@ -119,6 +119,9 @@ class SimConsumer:
         """As of the last fetch."""
         return self._ends.get(partition)
 
+    async def end_now(self, partition: Partition) -> int:
+        return self.log.ends[partition]
+
     async def first_at(self, partition: Partition, offset: int) -> RawRecord | None:
         self.probes += 1
         found = self.log.raw(partition, self.log.index_at(partition, offset), 1)

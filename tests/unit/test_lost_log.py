@@ -73,6 +73,21 @@ async def test_an_end_that_was_told_too_early_stops_nobody(bench: Bench) -> None
     await bench.engine.adopt(HERE, 10, bench.consumer)
 
 
+async def test_an_end_from_before_the_state_was_saved_stops_nobody(bench: Bench) -> None:
+    bench.fetch(at=10)
+    frozen = bench.consumer
+    bench.start()  # the worker that replaces it
+    bench.append(5)
+    bench.fetch(at=10)
+    await bench.deliver()
+    await bench.save()
+    bench.start()
+    bench.consumer = frozen
+    assert await frozen.end(HERE) == 10
+    await bench.engine.adopt(HERE, 10, bench.consumer)
+    assert bench.next_offset == 15
+
+
 async def test_the_same_records_again_and_a_log_cut_by_retention_are_no_loss(bench: Bench) -> None:
     bench.fetch(at=3)
     await bench.deliver()
