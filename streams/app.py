@@ -20,7 +20,7 @@ from models.tls import kafka_tls
 from streams.containers import CHUNKS_BUFFERED_MAX
 from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema
-from streams.log_probe import first_record, log_ends, reader
+from streams.log_probe import answered, first_record, log_ends, reader
 from streams.topics import SOURCE_TOPICS, full_name
 
 TICK_S: Final = 0.05  # how late a due flush may start: small against the smallest flush interval
@@ -29,6 +29,7 @@ COMMIT_INTERVAL_S: Final = 0.5  # commits only report progress; the truth is the
 FETCH_BYTES_MAX: Final = 4 * 1024 * 1024  # prefetched a partition; must hold at least one largest record
 POLL_INTERVAL_MAX_S: Final = 3_600.0  # longest sink outage before the group would evict a worker that waits
 PROBE_TIMEOUT_S: Final = 30.0
+BROKER_BACK_S: Final = 120.0  # a probe waits this long for a broker that is away; then the worker starts again
 READABLE_WITHIN_S: Final = 1.0  # milliseconds on an idle machine
 METADATA_AGE_MAX_MS: Final = (
     15_000  # how soon partitions added to a topic are noticed; the client's default is 5 minutes
@@ -113,8 +114,9 @@ class FaustLog:
 
     async def earliest(self, partition: Partition) -> int:
         """Offset of the oldest record the log still has."""
-        found = await self._app.consumer.earliest_offsets(self.key(partition))
-        return int(found[self.key(partition)])
+        tp = self.key(partition)
+        found = await answered(lambda: self._app.consumer.earliest_offsets(tp), within_s=BROKER_BACK_S)
+        return int(found[tp])
 
     async def end(self, partition: Partition) -> int | None:
         """Offset the next record will get, as the last fetch said; None before the first.
@@ -127,11 +129,14 @@ class FaustLog:
         """Offset the next record will get, through a connection of its own: the highest of two answers, as one that
         was made while records are being appended may be older than they are."""
         place = TopicPartition(partition.topic, partition.number)
-        async with reader(self._settings) as consumer:
-            first = (await log_ends(consumer, [place]))[place]
+
+        async def look() -> int:
+            async with reader(self._settings) as consumer:
+                return (await log_ends(consumer, [place]))[place]
+
+        first = await answered(look, within_s=BROKER_BACK_S)
         await asyncio.sleep(READABLE_WITHIN_S)
-        async with reader(self._settings) as consumer:
-            return max(first, (await log_ends(consumer, [place]))[place])
+        return max(first, await answered(look, within_s=BROKER_BACK_S))
 
     async def first_at(self, partition: Partition, offset: int) -> RawRecord | None:
         """Reads one record at or after `offset` through a connection of its own; None: none up to the end."""
@@ -142,7 +147,11 @@ class FaustLog:
         return found
 
     async def _probe(self, partition: Partition, offset: int) -> RawRecord | None:
-        return await first_record(self._settings, partition.topic, partition.number, offset, timeout_s=PROBE_TIMEOUT_S)
+        topic, number = partition.topic, partition.number
+        return await answered(
+            lambda: first_record(self._settings, topic, number, offset, timeout_s=PROBE_TIMEOUT_S),
+            within_s=BROKER_BACK_S,
+        )
 
 
 def transport_failure(app: faust.App, starting: asyncio.Future[None]) -> TransportError | None:

@@ -6,9 +6,11 @@ In: settings. Out: offsets of every source partition. Never: joins a group, comm
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -19,10 +21,14 @@ from models.settings import Settings
 from sinks.kafka.security import client_options
 from streams.topics import SOURCE_TOPICS, BrokerAwayError, full_name
 
+log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
 ANSWER_S: Final = 30.0  # a broker that is up answers in milliseconds; one that elects a leader in seconds
 POLL_MS: Final = 50
 FETCH_WAIT_MS: Final = 20  # at the end of a log the broker answers after this; a seek waits for the fetch before it
 RETRY_S: Final = 0.1  # metadata of a new topic spreads within milliseconds
+AWAY_RETRY_S: Final = 1.0  # a broker takes seconds to come back
 
 
 class LogPosition(NamedTuple):
@@ -106,6 +112,19 @@ async def log_ends(consumer: Any, places: Collection[TopicPartition]) -> Mapping
     except TimeoutError:
         raise BrokerAwayError(f"no answer about the ends of {len(places)} partitions within {ANSWER_S:.0f} s") from None
     return {place: int(consumer.highwater(place)) for place in places}
+
+
+async def answered(ask: Callable[[], Awaitable[_T]], *, within_s: float) -> _T:
+    """What the broker answers; one that is away is asked again until `within_s` has passed, then BrokerAwayError."""
+    deadline_s = time.monotonic() + within_s
+    while True:
+        try:
+            return await ask()
+        except (BrokerAwayError, KafkaError) as error:
+            if time.monotonic() >= deadline_s:
+                raise BrokerAwayError(f"the broker did not answer within {within_s:g} s: {error!r}") from error
+            log.warning("broker_away error=%r", error)
+        await asyncio.sleep(AWAY_RETRY_S)
 
 
 async def first_record(
