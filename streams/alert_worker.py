@@ -47,6 +47,7 @@ from streams.snapshot_stores import snapshot_stores
 from streams.snapshots import FORMAT, SnapshotError, SnapshotHeader
 from streams.status import status_path
 from streams.topics import ALERTS, FETCH_WAIT_MS, BrokerAwayError, TopicError, ensure_topics, full_name, partition_count
+from streams.whole_read import Gaps, read_whole
 from streams.worker_name import WorkerNameError, claim
 
 log = logging.getLogger("streams.alert_worker")
@@ -210,11 +211,12 @@ class AlertWorker:
     async def _read(self, consumer: Any, places: dict[TopicPartition, Place]) -> None:
         """Reads and decides, for ever; saves before anything leaves."""
         alerter = self._own()
+        gaps = Gaps({partition: alerter.state.offsets[str(place)] for partition, place in places.items()})
         while True:
             if alerter.outbox.full:
                 await asyncio.sleep(POLL_MS / 1000)
             else:
-                found = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS_MAX)
+                found = await read_whole(consumer, gaps, timeout_ms=POLL_MS, records_max=POLL_RECORDS_MAX)
                 for partition, records in found.items():
                     raw = [RawRecord(r.offset, r.timestamp, r.headers, r.value) for r in records]
                     self._dirty |= bool(alerter.feed(places[partition], raw, [r.key for r in records]))

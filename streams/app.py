@@ -22,6 +22,7 @@ from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema
 from streams.log_probe import answered, first_record, log_ends, reader
 from streams.topics import SOURCE_TOPICS, full_name
+from streams.whole_read import READABLE_WITHIN_S
 
 TICK_S: Final = 0.05  # how late a due flush may start: small against the smallest flush interval
 ADOPT_S: Final = 0.5  # how soon a newly assigned partition is looked after
@@ -30,7 +31,6 @@ FETCH_BYTES_MAX: Final = 4 * 1024 * 1024  # prefetched a partition; must hold at
 POLL_INTERVAL_MAX_S: Final = 3_600.0  # longest sink outage before the group would evict a worker that waits
 PROBE_TIMEOUT_S: Final = 30.0
 BROKER_BACK_S: Final = 120.0  # a probe waits this long for a broker that is away; then the worker starts again
-READABLE_WITHIN_S: Final = 1.0  # milliseconds on an idle machine
 METADATA_AGE_MAX_MS: Final = (
     15_000  # how soon partitions added to a topic are noticed; the client's default is 5 minutes
 )

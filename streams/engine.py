@@ -33,6 +33,7 @@ from streams.result_rows import Origin
 from streams.snapshot_stores import OpenSnapshots, snapshot_stores
 from streams.snapshots import FORMAT, SnapshotHeader, SnapshotStore
 from streams.topics import METRICS, full_name
+from streams.whole_read import GAPS_MIN
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,6 @@ REVOKE_FLUSH_S: Final = 5.0  # half the shortest rebalance timeout in use: the g
 # while the other waits for its acknowledgement; more would only hold more memory.
 WRITES_AT_ONCE: Final = 2
 SEEK_AGAIN_S: Final = 5.0  # a rebalance may undo a seek; what was fetched before one arrives within this time
-GAPS_MIN: Final = 3  # transactions and compaction leave gaps all along a log; to look into each would take seconds
 LOSS_SEEN_S: Final = 5.0  # an end told with a fetch may be older than its records; one this old is the log's
 
 

@@ -6,7 +6,7 @@ In: settings, a result topic. Out: its JSON rows as they arrive. Never: joins th
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer
@@ -15,6 +15,9 @@ from aiokafka.errors import KafkaError
 from models.settings import Settings
 from sinks.kafka.security import client_options
 from streams.topics import FETCH_WAIT_MS, broker_error, full_name
+from streams.whole_read import Gaps, read_whole
+
+POLL_MS: Final = 1_000  # records that are there come at once
 
 
 async def subscribe(settings: Settings, topic: str, *, from_beginning: bool = False) -> AsyncGenerator[dict[str, Any]]:
@@ -42,8 +45,11 @@ async def subscribe(settings: Settings, topic: str, *, from_beginning: bool = Fa
         await consumer.stop()
         raise await broker_error(settings, error) from error
     try:
-        async for record in consumer:
-            yield _decode(record)
+        gaps = Gaps()
+        while True:
+            for records in (await read_whole(consumer, gaps, timeout_ms=POLL_MS)).values():
+                for record in records:
+                    yield _decode(record)
     finally:
         await consumer.stop()
 
