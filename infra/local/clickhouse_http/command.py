@@ -103,14 +103,15 @@ async def _serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     watching = asyncio.create_task(server.watch_writes())
-    failing = asyncio.create_task(server.failed.wait())
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({watching, failing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if not stop.is_set():
+    await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if server.failed:
         # At once, as a crash: a clean end would remove the whole parts that a cut merge has replaced.
         os._exit(os.EX_IOERR)
-    for task in (watching, failing):
-        task.cancel()
+    if watching.done():
+        await watching  # a fault of ours: never go on unwatched
+    watching.cancel()
+    stopping.cancel()
     log.event("stopping")
     await site.stop()
     await server.close()

@@ -99,8 +99,12 @@ class Engine:
         return shutil.disk_usage(self._path).free
 
     def check_writes(self) -> None:
-        """Raises FailedWriteError when a write has failed since the directory was opened."""
-        failed = int(self._value(_FAILED_WRITES_SQL))
+        """Raises FailedWriteError when a write has failed since the directory was opened, ClickHouseError when the
+        engine does not say."""
+        try:
+            failed = int(self._value(_FAILED_WRITES_SQL))
+        except RuntimeError as error:
+            raise from_engine(str(error)) from None
         if failed:
             raise FailedWriteError(
                 f"{failed} writes into {self._path} failed, so parts may be cut; "

@@ -10,7 +10,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
@@ -65,7 +65,7 @@ class Server:
         self._threads = ThreadPoolExecutor(limits.queries_max, thread_name_prefix="query")
         self._slots = asyncio.Semaphore(limits.queries_max)
         self._closing = False
-        self.failed = asyncio.Event()  # a write of the engine has failed: the process must end at once
+        self._write_failed = asyncio.Event()
 
     def application(self) -> web.Application:
         """The routes of ClickHouse's HTTP interface."""
@@ -76,14 +76,22 @@ class Server:
         app.router.add_route("*", "/{path:.*}", self._unknown)
         return app
 
+    @property
+    def failed(self) -> bool:
+        """Whether a write of the engine has failed."""
+        return self._write_failed.is_set()
+
     async def watch_writes(self) -> None:
-        """Looks for failed writes until one is found."""
-        while not self.failed.is_set():
-            await asyncio.sleep(WRITES_LOOKED_AT_EVERY_S)
+        """Returns once a write of the engine has failed: the process must end at once."""
+        while not self.failed:
+            with suppress(TimeoutError):  # a statement may find it sooner
+                await asyncio.wait_for(self._write_failed.wait(), WRITES_LOOKED_AT_EVERY_S)
             try:
                 await asyncio.to_thread(self._engine.check_writes)
             except FailedWriteError as error:
                 self._fail(error)
+            except ClickHouseError as error:  # short of memory, say: the next look will tell
+                self._log.refused(error, user="")
 
     async def close(self) -> None:
         """No new statements; running ones get the grace, then are cancelled; the engine closes."""
@@ -207,9 +215,9 @@ class Server:
         return response
 
     def _fail(self, error: FailedWriteError) -> None:
-        if not self.failed.is_set():
+        if not self.failed:
             self._log.write_failed(error)
-            self.failed.set()
+            self._write_failed.set()
 
     def _failure(self, error: ClickHouseError, headers: dict[str, str]) -> web.Response:
         headers |= {
