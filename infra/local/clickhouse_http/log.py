@@ -53,7 +53,7 @@ class Log:
     def write_failed(self, error: Exception) -> None:
         """The last line of a server whose engine could not write; never dropped."""
         self._logger.critical(
-            "write_failed%s", _text({"reason": error, "next": "ending; the next start takes only whole parts"})
+            "write_failed%s", _text({"reason": str(error), "next": "ending; the next start takes only whole parts"})
         )
 
     def _within_budget(self) -> bool:
