@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -91,21 +91,22 @@ class ApacheKafka:
 
 
 @contextmanager
-def apache_kafka() -> Iterator[ApacheKafka]:
-    """A running node for the block; skips the test where that is not possible."""
+def apache_kafka(properties: Mapping[str, str] | None = None) -> Iterator[ApacheKafka]:
+    """A running node for the block, with these in its server.properties; skips the test where it cannot run."""
     with tempfile.TemporaryDirectory(prefix="murmur-kafka-") as directory:
         libs = libs_or_skip(Path(directory))
-        node = _started(Path(directory), libs)
+        node = _started(Path(directory), libs, properties or {})
         try:
             yield node
         finally:
             node.stop()
 
 
-def _started(directory: Path, libs: Path) -> ApacheKafka:
+def _started(directory: Path, libs: Path, properties: Mapping[str, str]) -> ApacheKafka:
     """A node on a port nobody else took between looking for it and listening on it."""
     for attempt in range(START_ATTEMPTS):
         node = ApacheKafka(directory / f"kafka-{attempt}", libs)
+        node.properties.update(properties)
         try:
             return node.start()
         except RuntimeError as error:
