@@ -84,7 +84,7 @@ class Supervisor:
             self._stop(error)
             os.close(lock)
         if error is not None:
-            sys.stderr.write(error + "\n")
+            say(error)
         return 0 if error is None else 1
 
     def _ask_stop(self, _number: int, _frame: FrameType | None) -> None:
@@ -223,7 +223,7 @@ class Supervisor:
         try:
             self._publish("ready" if ready else "degraded")
         except StackError as error:  # a full disk is a reason to say so, not to stop what still works
-            sys.stderr.write(f"{error}\n")
+            say(error)
 
     def _publish(self, phase: str) -> None:
         self._stack.phase = phase
@@ -249,7 +249,7 @@ class Supervisor:
         try:
             self._publish("failed" if error else "stopped")
         except StackError as failure:
-            sys.stderr.write(f"{failure}\n")
+            say(failure)
 
     def _check_stop(self) -> None:
         if self._stop_asked:
@@ -297,6 +297,12 @@ class Supervisor:
         os.close(log)
 
 
+def say(what: object) -> None:
+    """One line to `up`, or to our log; a full disk under it must not end us."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{what}\n")
+
+
 def _retry(question: object) -> None:
     """Asks an external server for up to EXTERNAL_WITHIN_S; the last answer counts."""
     assert callable(question)
@@ -321,7 +327,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return Supervisor(plan, load()).run()
     except (StackError, ValueError, subprocess.SubprocessError) as error:
-        sys.stderr.write(f"{error}\n")
+        say(error)
         return 1
 
 

@@ -27,6 +27,9 @@ RESTART_DELAY_FIRST_S = 0.5  # doubled a failure; long enough for a port to be r
 RESTART_DELAY_MAX_S = 10.0
 QUICK_FAILURE_S = 10.0  # a process that dies sooner than this after its start has not worked at all
 QUICK_FAILURES_MAX = 5  # in a row; then a restart changes nothing and a person must look
+# A full or failing disk: the process is not at fault, and what others hold (the embedded broker its whole log) would
+# be lost with the stack. Such a process is started again for ever, RESTART_DELAY_MAX_S apart.
+MAY_PASS_CODES = frozenset({os.EX_IOERR, os.EX_TEMPFAIL})
 LOG_BYTES_MAX = 64 << 20  # a log; one older generation is kept, so a process uses at most twice this
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _FRAME = re.compile(r"\s+(at \S+\(|\.\.\. \d+ more)|note: |stack backtrace:")  # of Java and of Rust
@@ -125,7 +128,8 @@ class Child:
         """Keeps the log bounded while the process holds it open (it appends, so truncating is safe)."""
         log = self._layout.log_of(self.command.name)
         if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
-            shutil.copyfile(log, log.with_suffix(".log.1"))
+            with contextlib.suppress(OSError):  # no room for the copy: the bound counts more than old lines
+                shutil.copyfile(log, log.with_suffix(".log.1"))
             os.truncate(log, 0)
 
     def _start_again(self) -> None:
@@ -144,11 +148,12 @@ class Child:
         words = "" if code < 0 else f": {last_line(self._layout.log_of(self.command.name))}"
         self.state.detail = (f"signal {-code}" if code < 0 else f"exit {code}") + words
         self._layout.pid_file(self.command.name).unlink(missing_ok=True)
-        if quick and self._quick_failures >= QUICK_FAILURES_MAX:
+        if quick and self._quick_failures >= QUICK_FAILURES_MAX and code not in MAY_PASS_CODES:
             self.given_up = True
             self.state.state = "failed"
             return
-        delay_s = min(RESTART_DELAY_FIRST_S * 2 ** (self._quick_failures - 1), RESTART_DELAY_MAX_S)
+        doublings = min(self._quick_failures - 1, QUICK_FAILURES_MAX)  # bounded: 2**1024 is no float
+        delay_s = min(RESTART_DELAY_FIRST_S * 2**doublings, RESTART_DELAY_MAX_S)
         self._restart_at_s = time.monotonic() + delay_s
         self.state.state = "restarting"
 

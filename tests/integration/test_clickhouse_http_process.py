@@ -50,8 +50,8 @@ def start(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def one_line(result: subprocess.CompletedProcess[str]) -> str:
-    assert result.returncode == 1, result.stderr
+def one_line(result: subprocess.CompletedProcess[str], code: int = 1) -> str:
+    assert result.returncode == code, result.stderr
     lines = [line for line in result.stderr.splitlines() if line.startswith("clickhouse_http: ")]
     assert len(lines) == 1, result.stderr
     return lines[0]
@@ -92,8 +92,26 @@ def test_a_file_in_place_of_the_directory_is_told_in_one_line(tmp_path: Path) ->
 
 
 def test_too_little_disk_space_is_told_in_one_line(tmp_path: Path) -> None:
-    line = one_line(start("--port", "0", "--data", str(tmp_path / "data"), "--limit", f"disk_free_bytes_min={2**60}"))
+    line = one_line(
+        start("--port", "0", "--data", str(tmp_path / "data"), "--limit", f"disk_free_bytes_min={2**60}"),
+        code=os.EX_TEMPFAIL,
+    )
     assert re.search(r"\d+ MiB free, at least \d+ MiB are needed", line)
+
+
+def test_a_log_that_cannot_be_written_does_not_change_the_exit_code(tmp_path: Path) -> None:
+    """The log lies on the full disk, too; by the code alone a supervisor knows that a later start may succeed."""
+    require_engine()
+    command = [sys.executable, "-m", "infra.local.clickhouse_http", "--port", "0", "--data", str(tmp_path / "data")]
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [*command, "--limit", f"disk_free_bytes_min={2**60}"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=full,
+            timeout=START_TIMEOUT_S,
+        )
+    assert process.returncode == os.EX_TEMPFAIL
 
 
 def test_mistakes_on_the_command_line_are_told(tmp_path: Path) -> None:

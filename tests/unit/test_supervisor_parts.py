@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -13,13 +14,12 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from infra.local import clickhouse, ports, process
+from infra.local import clickhouse, daemon, ports, process
 from infra.local.identity import ProcessId, is_alive, send_signal
 from infra.local.kafka import _escaped, cluster_id
 from infra.local.layout import Layout, StackError, explain_os_error, locked, read_stack
@@ -31,7 +31,7 @@ from models.settings import inherited_environment, load
 WITHIN_S = 20.0
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(code: str) -> Iterator[subprocess.Popen[bytes]]:
     child = subprocess.Popen([sys.executable, "-c", code])
     try:
@@ -47,7 +47,7 @@ def layout_in(path: Path) -> Layout:
     return layout
 
 
-@contextmanager
+@contextlib.contextmanager
 def child_of(layout: Layout, code: str, *, stop_within_s: float = 5.0) -> Iterator[Child]:
     """A started child whose readiness is a file it writes into its home; stopped afterwards."""
     ready = layout.home / "ready"
@@ -244,6 +244,35 @@ def test_a_child_that_never_works_is_given_up(tmp_path: Path, monkeypatch: pytes
         assert "no fuel" in child.state.detail
 
 
+def test_a_child_that_waits_for_room_is_started_again_until_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "RESTART_DELAY_MAX_S", 0.01)
+    layout = layout_in(tmp_path)
+    starts = process.QUICK_FAILURES_MAX + 2
+    code = (
+        "import os, pathlib, sys, time; starts = pathlib.Path('starts')\n"
+        "with starts.open('a') as file: file.write('.')\n"
+        f"if starts.stat().st_size < {starts}:\n"
+        "    print('no room'); sys.exit(os.EX_TEMPFAIL)\n"
+        "pathlib.Path('ready').touch(); time.sleep(60)"
+    )
+    with child_of(layout, code) as child:
+        tick_until(child, "restarting")
+        assert child.state.detail == "exit 75: no room"
+        tick_until(child, "ready")
+        assert not child.given_up
+        assert child.state.restarts == starts - 1
+
+
+def test_a_supervisor_whose_log_cannot_be_written_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w", buffering=1) as full:
+        monkeypatch.setattr("sys.stderr", full)
+        daemon.say("only 0 MiB are free")
+        with contextlib.suppress(OSError):  # what a text file still holds it writes when it is closed
+            full.close()
+
+
 def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     layout = layout_in(tmp_path)
     code = (
@@ -306,7 +335,7 @@ def test_the_last_line_that_says_something_is_found(tmp_path: Path) -> None:
 # --- probes -------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
+@contextlib.contextmanager
 def server(answer: bytes) -> Iterator[int]:
     """Sends the same bytes to everybody and hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -1,13 +1,14 @@
 """The command line: opens the engine, listens, runs until a signal.
 
-In: argv. Out: exit code 0 after a clean stop, 1 with one line on stderr, 74 (an input or output error) when a write of
-the engine failed. Never: a secret on the command line.
+In: argv. Out: exit code 0 after a clean stop, 1 with one line on stderr, 75 (may pass) with one line when the disk is
+full, 74 (input or output) when a write of the engine failed. Never: a secret on the command line.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import os
@@ -39,6 +40,10 @@ class StartError(Exception):
     """Why the server cannot start, in one line."""
 
 
+class NoRoomError(StartError):
+    """The disk is full: a later start may succeed."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the server."""
     options = _parser().parse_args(argv)
@@ -46,8 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(_serve(options))
     except (StartError, EngineOpenError, UsersFileError) as error:
-        print(f"clickhouse_http: {error}", file=sys.stderr)  # noqa: T201 - the one line a supervisor shows
-        return 1
+        with contextlib.suppress(OSError):  # our log lies on the full disk, too
+            print(f"clickhouse_http: {error}", file=sys.stderr)  # noqa: T201 - the one line a supervisor shows
+        return os.EX_TEMPFAIL if isinstance(error, NoRoomError) else 1
     return 0
 
 
@@ -176,7 +182,7 @@ def _open(data: Path, limits: Limits) -> Engine:
     existing = next((path for path in (data, *data.absolute().parents) if path.exists()), Path("/"))
     free_bytes = shutil.disk_usage(existing).free
     if free_bytes < limits.disk_free_bytes_min:
-        raise StartError(
+        raise NoRoomError(
             f"data directory {data}: {free_bytes // MIB} MiB free, at least "
             f"{limits.disk_free_bytes_min // MIB} MiB are needed; make room or choose another with --data"
         )
