@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any, Final
 
+from murmur.known_topics import KnownTopics
 from murmur.options import RECORD_BYTES_MAX
-from murmur.producer import forget_topics_when_disconnected
 from murmur.record import PRODUCER_HEADER, Identity, Record, partition_of
 
 RECORDS_IN_FLIGHT_MAX: Final = 48  # unacknowledged; the worker recognises a resend among the last 64 of a partition
@@ -51,7 +51,7 @@ async def publish_records(
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         **(kafka_options or {}),
     )
-    forget_topics_when_disconnected(producer)
+    KnownTopics(producer.client)
     sender = _Sender(producer, on_acknowledged)
     try:
         await producer.start()

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from murmur.known_topics import KnownTopics
 from murmur.options import RECORD_BYTES_MAX, Options
 from murmur.record import PRODUCER_HEADER, Identity, Record, partition_of
 
@@ -23,6 +24,8 @@ log = logging.getLogger("murmur")
 
 BATCH_BYTES_MAX = 1_000_000  # one produce request may hold many records of a partition
 ABORT_TIMEOUT_S = 1.0  # for closing sockets; nothing is flushed any more
+# aiokafka's errors for a topic of which it knows nothing: there is none, or nobody has answered it.
+_UNKNOWN_TO_CLIENT = ("UnknownTopicOrPartitionError", "NotLeaderForPartitionError")
 FAILURES_BEFORE_RENEWAL = 3  # rounds without one success, then a fresh producer with fresh connections
 
 # True inside the tasks of a publisher: aiokafka's own log lines from there are muted, because it writes dozens of
@@ -49,6 +52,7 @@ class KafkaProducer:
         self.connected = False
         self._options = options
         self._producer: AIOKafkaProducer | None = None
+        self._topics: KnownTopics | None = None
         self._failures = 0
         self._singly = False  # the last request was too large: one record a request
 
@@ -127,7 +131,7 @@ class KafkaProducer:
             request_timeout_ms=self._options.request_timeout_ms,
             **(security | dict(self._options.kafka_options)),
         )
-        forget_topics_when_disconnected(producer)
+        self._topics = KnownTopics(producer.client)
         self._producer = producer
         try:
             await producer.start()
@@ -179,6 +183,8 @@ class KafkaProducer:
 
     def _describe(self, error: BaseException, topic: str) -> str:
         name, where = type(error).__name__, self._options.bootstrap
+        if name in _UNKNOWN_TO_CLIENT and self._topics is not None and not self._topics.answered:
+            return f"{where}: no broker answers"
         if name == "UnknownTopicOrPartitionError":
             return f"topic {topic} does not exist on {where}: start a worker (it creates the topics) or create it"
         if name == "TopicAuthorizationFailedError":
@@ -192,22 +198,6 @@ class KafkaProducer:
 def enter() -> None:
     """Marks the current task, and every task it starts, as the publisher's own."""
     _inside.set(True)
-
-
-def forget_topics_when_disconnected(producer: AIOKafkaProducer) -> None:
-    """Makes a producer ask for a topic's partitions again before it sends on a new connection.
-
-    What comes back behind an address may be another log. The embedded broker acknowledges a record of a topic that
-    does not exist yet, and loses it when the topic is created; aiokafka sends by what it knew before.
-    """
-    client = producer.client
-    told = client._on_connection_closed
-
-    def closed(connection: Any, reason: Any) -> None:
-        client.cluster._partitions.clear()
-        told(connection, reason)
-
-    client._on_connection_closed = closed
 
 
 def _is_foreign(record: logging.LogRecord) -> bool:

@@ -19,6 +19,7 @@ from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16,
 
 from models.settings import Settings
 from sinks.kafka.security import client_options
+from sinks.kafka.starting import start_whole
 
 REQUEST_TIMEOUT_MS: Final = 10_000  # the answer is small; a broker that needs longer counts as away
 _NONE = uuid.UUID(int=0)
@@ -121,8 +122,8 @@ async def read_topic_ids(settings: Settings, topics: Sequence[str]) -> dict[str,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         **client_options(settings),
     )
-    await client.bootstrap()
     try:
+        await start_whole(client.bootstrap())
         response = await client.send(client.get_random_node(), _MetadataRequest(topics))
     finally:
         await client.close()

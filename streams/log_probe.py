@@ -13,13 +13,13 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from models.codecs.records import RawRecord
 from models.settings import Settings
 from sinks.kafka.security import client_options
-from streams.topics import SOURCE_TOPICS, BrokerAwayError, full_name
+from sinks.kafka.starting import start_whole
+from streams.topics import SOURCE_TOPICS, BrokerAwayError, full_name, partitions_of
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -54,7 +54,7 @@ async def reader(settings: Settings, *, group: str | None = None) -> AsyncGenera
         **client_options(settings),
     )
     try:
-        await consumer.start()
+        await start_whole(consumer.start())
         yield consumer
     except (KafkaError, OSError) as error:
         raise BrokerAwayError(
@@ -77,23 +77,17 @@ async def positions(settings: Settings, *, group: str) -> dict[tuple[str, int], 
 async def source_partitions(settings: Settings) -> list[TopicPartition]:
     """Every partition of the source topics, in order. A topic made a moment ago is waited for."""
     names = [full_name(settings, name) for name in SOURCE_TOPICS]
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, **client_options(settings))
     try:
-        await admin.start()
         async with asyncio.timeout(ANSWER_S):
             while True:
-                found = {t["topic"]: t["partitions"] for t in await admin.describe_topics(names)}
+                found = await partitions_of(settings, names)
                 if all(found.get(name) for name in names):
-                    return [
-                        TopicPartition(name, p) for name in names for p in sorted(q["partition"] for q in found[name])
-                    ]
+                    return [TopicPartition(name, p) for name in names for p in found[name]]
                 await asyncio.sleep(RETRY_S)
     except (KafkaError, OSError, TimeoutError) as error:
         raise BrokerAwayError(
             f"Kafka at {settings.kafka_bootstrap}: partitions of {names} are not known: {error!r}"
         ) from error
-    finally:
-        await admin.close()
 
 
 async def log_ends(consumer: Any, places: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:

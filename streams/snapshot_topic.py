@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 
 from models.settings import Settings
 from sinks.kafka.security import client_options
+from sinks.kafka.starting import start_whole
 from streams.log_probe import log_ends, reader
 from streams.snapshots import Snapshot, SnapshotHeader, decode, encode, kept_snapshots, require_own
 from streams.topics import STATE, TopicError, full_name, partition_count
@@ -195,8 +196,8 @@ class TopicSnapshots:
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             **client_options(self._settings),
         )
-        await producer.start()
         try:
+            await start_whole(producer.start())
             yield producer, self._header.partition % await partition_count(self._settings, STATE)
         finally:
             await producer.stop()

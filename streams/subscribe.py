@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from models.settings import Settings
 from sinks.kafka.security import client_options
-from streams.topics import FETCH_WAIT_MS, broker_error, full_name
+from streams.topics import FETCH_WAIT_MS, broker_error, full_name, partition_count
 from streams.whole_read import Gaps, read_whole
 
 POLL_MS: Final = 1_000  # records that are there come at once
@@ -25,11 +25,12 @@ async def subscribe(settings: Settings, topic: str, *, from_beginning: bool = Fa
 
     Use it inside contextlib.aclosing: a loop that is left early must close the connection.
 
-    Raises TopicError when no broker answers or it refuses us.
+    Raises TopicError when no broker answers, it refuses us, or nobody has made the topic yet.
 
     Records whose value is not a JSON object (dead letters carry the original bytes) are yielded as
     {"value": bytes, "headers": {...}}.
     """
+    await partition_count(settings, topic)  # a consumer of a topic that is not there lets the broker create it
     consumer = AIOKafkaConsumer(
         full_name(settings, topic),
         bootstrap_servers=settings.kafka_bootstrap,

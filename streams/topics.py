@@ -6,14 +6,18 @@ In: settings. Out: topics on the broker, each log's identity. Never: deletes or 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from models.settings import Settings
 from sinks.kafka.security import client_options, refusal
+from sinks.kafka.starting import start_whole
 from streams.log_identity import read_topic_ids
 
 METRICS: Final = "swarm.metrics"
@@ -33,6 +37,9 @@ MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024
 # How long a broker may hold back its answer to whoever follows topics as they grow. The embedded one takes all of it
 # while any partition of the fetch is silent, though others have records; Apache Kafka answers with the first record.
 FETCH_WAIT_MS: Final = 100
+# A node answers for a topic some time after the controller has created it: milliseconds, seconds on a busy machine.
+SPREAD_S: Final = 10.0
+SPREAD_LOOK_S: Final = 0.1
 CREATE_TIMEOUT_MS: Final = 30_000  # a KRaft node that has just started answers within a few seconds
 
 
@@ -164,25 +171,39 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: list[
             raise TopicError(f"topic {name} was refused with Kafka error {code}: {rest[0] if rest else ''}")
 
 
-async def partition_count(settings: Settings, name: str) -> int:
-    """How many partitions a topic of the table has on the broker. Raises BrokerAwayError, TopicError."""
-    topic = full_name(settings, name)
-    admin = AIOKafkaAdminClient(
+async def partitions_of(settings: Settings, names: Sequence[str]) -> dict[str, list[int]]:
+    """Full topic name -> its partitions, for those the broker knows (yet). Creates none, unlike aiokafka's admin.
+
+    Raises KafkaError when no broker answers.
+    """
+    client = AIOKafkaClient(
         bootstrap_servers=settings.kafka_bootstrap, client_id="murmur-topics", **client_options(settings)
     )
     try:
-        await admin.start()
-        found = await admin.describe_topics([topic])
-    except (KafkaError, OSError) as error:
-        raise BrokerAwayError(f"Kafka at {settings.kafka_bootstrap}: {error!r}") from error
+        await start_whole(client.bootstrap())
+        request = MetadataRequest(list(names), allow_auto_topic_creation=False)
+        found = (await client.send(client.get_random_node(), request)).to_object()["topics"]
     finally:
-        await admin.close()
-    count = len(found[0]["partitions"]) if found else 0
-    if not count:
-        raise TopicError(
-            f"topic {topic} does not exist on {settings.kafka_bootstrap}: a worker makes it when it starts"
-        )
-    return count
+        await client.close()
+    return {t["topic"]: sorted(p["partition"] for p in t["partitions"]) for t in found if not t["error_code"]}
+
+
+async def partition_count(settings: Settings, name: str) -> int:
+    """How many partitions a topic of the table has on the broker. Raises BrokerAwayError, TopicError."""
+    topic = full_name(settings, name)
+    deadline = asyncio.get_running_loop().time() + SPREAD_S
+    while True:
+        try:
+            found = await partitions_of(settings, [topic])
+        except (KafkaError, OSError) as error:
+            raise await broker_error(settings, error) from error
+        if found.get(topic):
+            return len(found[topic])
+        if asyncio.get_running_loop().time() >= deadline:
+            raise TopicError(
+                f"topic {topic} does not exist on {settings.kafka_bootstrap}: a worker makes it when it starts"
+            )
+        await asyncio.sleep(SPREAD_LOOK_S)
 
 
 async def log_ids(settings: Settings, *, timeout_s: float = 30.0) -> dict[str, str]:

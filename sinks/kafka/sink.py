@@ -34,6 +34,7 @@ from models.settings import Settings
 from sinks.base import Batch, PermanentSinkError, RejectedRow, RetryableSinkError, SinkError, WriteResult
 from sinks.kafka.records import KEY_COLUMNS, Record, records
 from sinks.kafka.security import client_options
+from sinks.kafka.starting import start_whole
 
 LINGER_MS: Final = 20  # lets a flush of thousands of rows leave as a few batches
 BATCH_BYTES_MAX: Final = 512 * 1024  # half the default record-batch limit of a broker
@@ -93,7 +94,7 @@ class KafkaSink:
             request_timeout_ms=self._request_timeout_ms,
         )
         try:
-            await asyncio.wait_for(producer.start(), START_TIMEOUT_S)
+            await asyncio.wait_for(start_whole(producer.start()), START_TIMEOUT_S)
         except (KafkaError, OSError, TimeoutError) as error:
             await producer.stop()
             raise self._translate(error) from None

@@ -129,3 +129,19 @@ async def acreate_topics(bootstrap: str, topics: Sequence[str], *, partitions: i
         await admin.create_topics([NewTopic(name, partitions, 1) for name in topics])
     finally:
         await admin.close()
+
+
+def topics_on(bootstrap: str) -> list[str]:
+    """Every topic of the broker; the question creates none."""
+    return asyncio.run(_topics_on(bootstrap))
+
+
+async def _topics_on(bootstrap: str) -> list[str]:
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        return sorted(await admin.list_topics())
+    finally:
+        await admin.close()
