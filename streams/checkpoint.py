@@ -41,6 +41,7 @@ from streams.fold import PartitionFold
 from streams.outputs import ANOMALIES
 from streams.result_rows import VERSION_SHIFT
 from streams.snapshots import SnapshotStore
+from streams.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ TELLING_MAX: Final = 100  # writes of anomalies while one store is away; what co
 class PartitionWorker:
     """Owns the fold of one partition. `checkpoints` is Faust's consumer's; `key` is this partition in it.
 
-    `writing` is shared by all partitions of a worker: it bounds how many hold rows and a snapshot on their way at once.
+    `turns` is shared by all partitions of a worker: it bounds what they hold on its way at once.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class PartitionWorker:
         checkpoints: MutableMapping[Any, int],
         settings: Settings,
         clock: Clock,
-        writing: asyncio.Semaphore,
+        turns: Turns,
     ) -> None:
         self.fold = fold
         self.acknowledged = fold.next_offset
@@ -78,7 +79,7 @@ class PartitionWorker:
         self._checkpoints = checkpoints
         self._settings = settings
         self._clock = clock
-        self._writing = writing
+        self._turns = turns
         self._flush_lock = asyncio.Lock()
         self._flush_task: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()  # anomalies on their way, ahead of the flush they belong to
@@ -172,7 +173,7 @@ class PartitionWorker:
             if self._lost is not None:
                 raise self._lost
             # Waiting for its turn, a partition holds no second form of what the fold holds anyway.
-            async with self._writing:
+            async with self._turns.of(self.fold.outputs.rows):
                 await self._flush(snapshot=snapshot)
 
     async def _flush(self, *, snapshot: bool) -> None:

@@ -33,14 +33,12 @@ from streams.result_rows import Origin
 from streams.snapshot_stores import OpenSnapshots, snapshot_stores
 from streams.snapshots import FORMAT, SnapshotHeader, SnapshotStore
 from streams.topics import METRICS, full_name
+from streams.turns import Turns
 from streams.whole_read import GAPS_MIN
 
 log = logging.getLogger(__name__)
 
 REVOKE_FLUSH_S: Final = 5.0  # half the shortest rebalance timeout in use: the group must not wait for our sinks
-# A flush's rows take about 100 bytes each while they are written. Two at once keep a store busy: one makes its rows
-# while the other waits for its acknowledgement; more would only hold more memory.
-WRITES_AT_ONCE: Final = 2
 SEEK_AGAIN_S: Final = 5.0  # a rebalance may undo a seek; what was fetched before one arrives within this time
 LOSS_SEEN_S: Final = 5.0  # an end told with a fetch may be older than its records; one this old is the log's
 
@@ -130,7 +128,7 @@ class Engine:
         self.clock = clock
         self._open_snapshots = open_snapshots or snapshot_stores(settings)
         self._resuming = asyncio.Lock()
-        self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
+        self._turns = Turns()
         self._adopted: set[Partition] = set()
         self._sought: dict[Partition, _Seek] = {}
         self._short_since_s: dict[Partition, float] = {}  # since when the log ends before our state
@@ -337,7 +335,7 @@ class Engine:
             checkpoints=log_port.checkpoints,
             settings=self.settings,
             clock=self.clock,
-            writing=self._writing,
+            turns=self._turns,
         )
 
     def snapshots(self, partition: Partition) -> SnapshotStore:

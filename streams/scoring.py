@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Final
@@ -36,6 +37,7 @@ FULL_SERIES_MAX: Final = 2_000
 # first after that may be the incident. One of a few windows has taught next to nothing.
 SETTLED_WINDOWS: Final = 200
 SETTLED_IDLE_RATIO: Final = 168  # of `series_idle_ms`: a week for the default hour
+_POINT_COLUMNS: Final = ("start_ms", "events", "weight", "mean", "min", "max", "m2", "last")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list).decode  # text, numbers and bytes: no typed union holds all three
 
@@ -93,29 +95,30 @@ class ScorerBank:
     ) -> list[dict[str, Any]]:
         """Feeds every on-time window to its series' scorer; returns rows of `anomalies`, also of whole swarms."""
         c = closing.rows.columns
-        on_time = np.flatnonzero(c["gen"] == 0).tolist()
-        starts = c["start_ms"].tolist()
         names = [series.keys[i] for i in c["series"].tolist()]
         window_ms = closing.rows.spec.size_ms
         anomalies = []
         groups: dict[tuple[int, str], list[tuple[float, int]]] = {}  # a swarm's window -> its series' scores and rows
-        points, first_offsets = _points(closing.rows), c["first_offset"].tolist()
-        for i in sorted(on_time, key=lambda i: (starts[i], names[i])):
-            start_ms, name, point = starts[i], names[i], points[i]
-            held = self._hold(name, start_ms + window_ms)
-            verdict = held.scorer.step(point)
-            if verdict.score is not None:
-                groups.setdefault((start_ms, name[0]), []).append((verdict.score, i))
-            alarm = None
-            if verdict.alarm or held.hush or (verdict.score is None and self._by_peers):
-                alarm = self._tell(held, name, point, verdict)
-            change = change_point.step(held.change, point, first_offsets[i])
-            if alarm or change:
-                row = _row(closing, i, name, origin) | {"unit": units.keys[int(c["unit"][i])]}
-                if alarm:
-                    anomalies.append(row | alarm)
-                if change:
-                    anomalies.append(change_row(row, change, origin))
+        for at in _window_by_window(closing.rows):
+            points, first_offsets = _points(closing.rows, at), c["first_offset"][at].tolist()
+            start_ms, rows = int(c["start_ms"][at[0]]), at.tolist()
+            for k in sorted(range(len(rows)), key=lambda k: names[rows[k]]):
+                i, point = rows[k], points[k]
+                name = names[i]
+                held = self._hold(name, start_ms + window_ms)
+                verdict = held.scorer.step(point)
+                if verdict.score is not None:
+                    groups.setdefault((start_ms, name[0]), []).append((verdict.score, i))
+                alarm = None
+                if verdict.alarm or held.hush or (verdict.score is None and self._by_peers):
+                    alarm = self._tell(held, name, point, verdict)
+                change = change_point.step(held.change, point, first_offsets[k])
+                if alarm or change:
+                    row = _row(closing, i, name, origin) | {"unit": units.keys[int(c["unit"][i])]}
+                    if alarm:
+                        anomalies.append(row | alarm)
+                    if change:
+                        anomalies.append(change_row(row, change, origin))
         for (start_ms, swarm_id), spoken in groups.items():
             scores: dict[str, list[float]] = {}
             for score, i in spoken:
@@ -198,9 +201,18 @@ class ScorerBank:
         return self._mode
 
 
-def _points(rows: WindowRows) -> list[WindowPoint]:
-    """Every row's statistics; column by column, because a window alone would cost two microseconds."""
-    c = rows.columns
+def _window_by_window(rows: WindowRows) -> Iterator[npt.NDArray[np.intp]]:
+    """The rows of on-time windows, those of one window of time after those of another."""
+    starts = rows.columns["start_ms"]
+    order = np.flatnonzero(rows.columns["gen"] == 0)
+    order = order[np.argsort(starts[order], kind="stable")]
+    if len(order):
+        yield from np.split(order, np.flatnonzero(np.diff(starts[order])) + 1)
+
+
+def _points(rows: WindowRows, at: npt.NDArray[np.intp]) -> list[WindowPoint]:
+    """These rows' statistics; column by column, because a window alone would cost two microseconds."""
+    c = {name: rows.columns[name][at] for name in _POINT_COLUMNS}
     return list(
         map(
             WindowPoint,

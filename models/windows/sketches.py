@@ -19,7 +19,7 @@ from models.windows.sketch import KEY_BITS, SKETCH_UNITS
 CODE_SHIFT: Final = KEY_BITS + 1
 KEY_BIAS: Final = 1 << KEY_BITS
 KEY_MASK: Final = (1 << CODE_SHIFT) - 1
-PENDING_MAX: Final = 1_000_000  # additions kept aside: 16 MB; beyond it they are merged at once
+PENDING_MAX: Final = 200_000  # additions kept aside: 3 MB; beyond it they are merged at once
 
 
 class SlotSketches:

@@ -129,7 +129,8 @@ class SlotArrays:
         return np.clip(shift + shifted_mean, low, high), m2
 
     def _grow(self) -> None:
+        more = len(self.live) // 2  # as often as doubling within a factor of two, and a third empty at most
         for name, array in self._columns.items():
-            self._columns[name] = np.concatenate([array, np.zeros_like(array)])
-        self.live = np.concatenate([self.live, np.zeros_like(self.live)])
-        self.dirty = np.concatenate([self.dirty, np.zeros_like(self.dirty)])
+            self._columns[name] = np.concatenate([array, np.zeros(more, dtype=array.dtype)])
+        self.live = np.concatenate([self.live, np.zeros(more, dtype=bool)])
+        self.dirty = np.concatenate([self.dirty, np.zeros(more, dtype=bool)])

@@ -8,7 +8,6 @@ stands, the process "dies", and a new engine starts on the copy and on the store
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from streams.outputs import Counters, Outputs
 from streams.result_rows import Origin
 from streams.snapshot_directory import DirectorySnapshots
 from streams.snapshots import FORMAT, SnapshotHeader
+from streams.turns import Turns
 from tests.support.sim_log import SimConsumer
 from tests.support.sim_world import LOG_IDS, METRICS, World
 
@@ -227,7 +227,7 @@ def _first_life(
         checkpoints=checkpoints,
         settings=world.settings,
         clock=world.clock,
-        writing=asyncio.Semaphore(1),
+        turns=Turns(),
     )
 
     async def live() -> None:
@@ -307,7 +307,7 @@ def _undisturbed(world: World, *, reject: Any = _reject) -> MemorySink:
         checkpoints=checkpoints,
         settings=world.settings,
         clock=world.clock,
-        writing=asyncio.Semaphore(1),
+        turns=Turns(),
     )
 
     async def live() -> None:

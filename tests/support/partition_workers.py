@@ -16,6 +16,7 @@ from sinks.memory import MemorySink
 from streams.checkpoint import PartitionWorker
 from streams.snapshot_directory import DirectorySnapshots
 from streams.snapshots import FORMAT, SnapshotHeader
+from streams.turns import Turns
 from tests.support.folds import config, new_fold
 
 
@@ -39,7 +40,7 @@ def worker(
     checkpoints: MutableMapping[str, int],
     home: Path,
     *,
-    turns: asyncio.Semaphore | None = None,
+    turns: Turns | None = None,
     topic: str = "swarm.metrics",
 ) -> PartitionWorker:
     """Partition `number`, known as `p<number>` in `checkpoints`."""
@@ -52,5 +53,5 @@ def worker(
         checkpoints=checkpoints,
         settings=Settings(home=home),
         clock=ManualClock(),
-        writing=turns or asyncio.Semaphore(1),
+        turns=turns or Turns(),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from sinks.memory import MemorySink
 from streams.checkpoint import PartitionWorker
 from streams.snapshot_directory import DirectorySnapshots
 from streams.snapshots import FORMAT, SnapshotHeader
+from streams.turns import Turns
 from tests.support.folds import T0, config, new_fold, record
 
 HEADER = SnapshotHeader(FORMAT, 1, config().fingerprint(), "log", "swarm.metrics", 0, 0)
@@ -53,7 +53,7 @@ async def letters(home: Path, flushes: int) -> list[dict[str, Any]]:
             checkpoints={},
             settings=Settings(home=home),
             clock=ManualClock(),
-            writing=asyncio.Semaphore(1),
+            turns=Turns(),
         )
         await worker.add(log())
         await worker.flush()

@@ -94,7 +94,7 @@ def test_a_late_generation_is_not_scored() -> None:
 
 
 def test_a_scorer_sees_the_statistics_of_its_window() -> None:
-    (point,) = _points(closing((0, 3)).rows)
+    (point,) = _points(closing((0, 3)).rows, np.array([0]))
     assert point._asdict() == {
         "window_start_ms": T0 + 3 * SIZE_MS,
         "window_ms": SIZE_MS,
