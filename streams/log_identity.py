@@ -13,13 +13,11 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import Any, ClassVar, Final
 
-from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 
 from models.settings import Settings
-from sinks.kafka.security import client_options
-from sinks.kafka.starting import start_whole
+from sinks.kafka.starting import ask_broker
 
 REQUEST_TIMEOUT_MS: Final = 10_000  # the answer is small; a broker that needs longer counts as away
 _NONE = uuid.UUID(int=0)
@@ -116,17 +114,7 @@ async def read_topic_ids(settings: Settings, topics: Sequence[str]) -> dict[str,
 
     Raises KafkaError when no broker answers or the broker is older than Kafka 2.8 (no topic ids).
     """
-    client = AIOKafkaClient(
-        bootstrap_servers=settings.kafka_bootstrap,
-        client_id="murmur-log-identity",
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-        **client_options(settings),
-    )
-    try:
-        await start_whole(client.bootstrap())
-        response = await client.send(client.get_random_node(), _MetadataRequest(topics))
-    finally:
-        await client.close()
+    response = await ask_broker(settings, _MetadataRequest(topics), request_timeout_ms=REQUEST_TIMEOUT_MS)
     return {
         name: topic_id.hex
         for error_code, name, topic_id, *_ in response.topics

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from models.settings import Settings
 from sinks.kafka.security import client_options, refusal
-from sinks.kafka.starting import start_whole
+from sinks.kafka.starting import ask_broker
 from streams.log_identity import read_topic_ids
 
 METRICS: Final = "swarm.metrics"
@@ -176,15 +175,8 @@ async def partitions_of(settings: Settings, names: Sequence[str]) -> dict[str, l
 
     Raises KafkaError when no broker answers.
     """
-    client = AIOKafkaClient(
-        bootstrap_servers=settings.kafka_bootstrap, client_id="murmur-topics", **client_options(settings)
-    )
-    try:
-        await start_whole(client.bootstrap())
-        request = MetadataRequest(list(names), allow_auto_topic_creation=False)
-        found = (await client.send(client.get_random_node(), request)).to_object()["topics"]
-    finally:
-        await client.close()
+    request = MetadataRequest(list(names), allow_auto_topic_creation=False)
+    found = (await ask_broker(settings, request)).to_object()["topics"]
     return {t["topic"]: sorted(p["partition"] for p in t["partitions"]) for t in found if not t["error_code"]}
 
 

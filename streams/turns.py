@@ -29,7 +29,10 @@ class Turns:
 
     @asynccontextmanager
     async def of(self, rows: int) -> AsyncGenerator[None]:
-        """Waits until a flush of so many rows may be written; it is over when the context ends."""
+        """Waits until a flush of so many rows may be written; it is over when the context ends.
+
+        `rows`: as many as there are when it asks; what is folded while it waits comes on top.
+        """
         async with self._door:
             while not self._fits(rows):
                 self._freed.clear()

@@ -1,6 +1,7 @@
-"""Starts an aiokafka client so that a start that is cut short leaves no connection behind.
+"""Starts an aiokafka client, or asks one question, so that what is cut short leaves no connection behind.
 
-In: the client's coroutine that connects. Out: its answer. Never: waits longer than START_GRACE_S once cancelled.
+In: the client's coroutine that connects; a request. Out: a started client; a response.
+Never: waits longer than START_GRACE_S once cancelled.
 """
 
 from __future__ import annotations
@@ -9,6 +10,12 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from aiokafka.client import AIOKafkaClient
+
+from models.settings import Settings
+from sinks.kafka.security import client_options
+
+REQUEST_TIMEOUT_MS: Final = 40_000  # aiokafka's own
 START_GRACE_S: Final = 1.0  # a broker that is there answers the first question in milliseconds
 
 
@@ -28,3 +35,18 @@ async def start_whole(starting: Coroutine[Any, Any, Any]) -> None:
         elif not task.cancelled():
             task.exception()  # seen: the caller is going anyway
         raise
+
+
+async def ask_broker(settings: Settings, request: Any, *, request_timeout_ms: int = REQUEST_TIMEOUT_MS) -> Any:
+    """The response of any node to one request, over a connection of its own. Raises KafkaError when none answers."""
+    client = AIOKafkaClient(
+        bootstrap_servers=settings.kafka_bootstrap,
+        client_id="murmur-question",
+        request_timeout_ms=request_timeout_ms,
+        **client_options(settings),
+    )
+    try:
+        await start_whole(client.bootstrap())
+        return await client.send(client.get_random_node(), request)
+    finally:
+        await client.close()

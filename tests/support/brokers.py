@@ -133,15 +133,16 @@ async def acreate_topics(bootstrap: str, topics: Sequence[str], *, partitions: i
 
 def topics_on(bootstrap: str) -> list[str]:
     """Every topic of the broker; the question creates none."""
-    return asyncio.run(_topics_on(bootstrap))
+    return sorted(asyncio.run(apartitions_on(bootstrap)))
 
 
-async def _topics_on(bootstrap: str) -> list[str]:
+async def apartitions_on(bootstrap: str) -> dict[str, int]:
+    """Every topic of the broker and its number of partitions; the question creates none."""
     from aiokafka.admin import AIOKafkaAdminClient
 
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        return sorted(await admin.list_topics())
+        return {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics()}
     finally:
         await admin.close()

@@ -22,21 +22,12 @@ from streams.topics import (
     log_ids,
     topics_of,
 )
-from tests.support.brokers import free_port
+from tests.support.brokers import apartitions_on, free_port
 
 
 def settings_of(bootstrap: str = "127.0.0.1:1", *, prefix: str = "", partitions: int = 3) -> Settings:
     changes: dict[str, Any] = {"kafka_bootstrap": bootstrap, "topic_prefix": prefix, "partitions": partitions}
     return Settings(**changes)
-
-
-async def partitions_of(bootstrap: str) -> dict[str, int]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        return {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics()}
-    finally:
-        await admin.close()
 
 
 def test_the_names_are_those_that_are_published() -> None:
@@ -104,10 +95,10 @@ async def test_a_broker_that_is_away_is_one_line_with_its_address() -> None:
 async def test_missing_topics_are_made_and_present_ones_are_left_as_they_are(broker: str) -> None:
     prefix = f"t{os.urandom(3).hex()}."
     await ensure_topics(settings_of(broker, prefix=prefix, partitions=3))
-    made = {n: p for n, p in (await partitions_of(broker)).items() if n.startswith(prefix)}
+    made = {n: p for n, p in (await apartitions_on(broker)).items() if n.startswith(prefix)}
     assert made == {prefix + t.name: 3 for t in TOPICS if not t.state}
     await ensure_topics(settings_of(broker, prefix=prefix, partitions=5))
-    assert {n: p for n, p in (await partitions_of(broker)).items() if n.startswith(prefix)} == made
+    assert {n: p for n, p in (await apartitions_on(broker)).items() if n.startswith(prefix)} == made
 
 
 @pytest.mark.integration
