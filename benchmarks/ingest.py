@@ -2,14 +2,15 @@
 
     make bench BENCH=ingest        python -m benchmarks.ingest [--events N] [--forms columns,array,single] [--runs N]
 
-The log is filled first. Ours: from the moment the worker has its partitions to the moment ClickHouse counts every event
-in raw and in window rows. Peers: from their first record to their last event, in their own process, in memory. In each
-run every contestant has its turn, and every other run in the opposite order.
+The log is filled first. Ours, with one worker and with two: from the moment the workers have their partitions to the
+moment ClickHouse counts every event in raw and in window rows. Peers: from their first record to their last event, in
+their own process, in memory. In each run every contestant has its turn, and every other run in the opposite order.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -26,6 +27,7 @@ EVENTS = {"columns": 4_000_000, "mixed": 4_000_000, "array": 2_000_000, "single"
 PEER_EVENTS = 200_000  # the first of the same: 20 s of event time for single events, so that windows close
 BUDGET_PER_S = {"columns": 1_000_000, "mixed": 1_000_000, "array": 400_000, "single": 100_000}
 OURS = "Murmuration"
+WORKERS = {OURS: 1, f"{OURS}, 2 workers": 2}  # a worker's Python keeps one core busy: `murmur up --workers 2`
 
 
 class Turn(NamedTuple):
@@ -73,10 +75,12 @@ def prepare(stack: Stack, form: str, events: int, share_events: int) -> Filled:
 def take_turns(stack: Stack, form: str, filled: Filled, number: int, peers: Sequence[Peer]) -> list[Turn]:
     """Every contestant once."""
     turns: list[Turn] = []
-    for contestant in (None, *peers) if number % 2 == 0 else (*reversed(peers), None):
-        if contestant is None:
+    contestants: list[str | Peer] = [*WORKERS, *peers]
+    for contestant in contestants if number % 2 == 0 else reversed(contestants):
+        if isinstance(contestant, str):
             settings = stack.fresh(topic_prefix=f"{form}.", partitions=PARTITIONS)
-            turns.append(Turn(form, number, OURS, ours=measure(stack, settings, filled.events)))
+            done_by_us = measure(stack, settings, filled.events, workers=WORKERS[contestant])
+            turns.append(Turn(form, number, contestant, ours=done_by_us))
         elif form in contestant.forms:
             whole = contestant.module == "bare"
             topic, events = (filled.log, filled.events) if whole else (filled.share, filled.share_events)
@@ -95,9 +99,9 @@ def take_turns(stack: Stack, form: str, filled: Filled, number: int, peers: Sequ
 def peers_table(form: str, turns: Sequence[Turn]) -> Table:
     """Everybody's events per second, and ours divided by theirs in the same run."""
     mine = [t for t in turns if t.form == form]
-    ours = {t.number: t.ours for t in mine if t.ours}
+    ours = {t.number: t.ours for t in mine if t.contestant == OURS and t.ours}
     rows = []
-    for name, does in ((OURS, "windows 10s and 60s, percentiles, scores, raw and window rows in ClickHouse"), *_told()):
+    for name, does in _told():
         found = [t for t in mine if t.contestant == name]
         done = [t for t in found if not t.error]
         if found and not done:
@@ -112,7 +116,7 @@ def peers_table(form: str, turns: Sequence[Turn]) -> Table:
         rows.append(
             [
                 name,
-                f"{each[0].events:,}",
+                f"{max(e.events for e in each):,}",
                 spread(t.per_s for t in done),
                 "" if name == OURS else spread((ours[t.number].per_s / t.per_s for t in done), ".2f"),
                 spread(cpu, ".1f"),
@@ -124,7 +128,8 @@ def peers_table(form: str, turns: Sequence[Turn]) -> Table:
     head = ["", "events", "events/s", "ours / theirs", "CPU s a million", "their CPU / ours"]
     head += ["peak RSS MiB", "does"]
     note = (
-        "CPU is that of the process that computes: our worker, the peer. ClickHouse's share stands in the last table."
+        "CPU is that of the processes that compute: our workers, the peer. ClickHouse's share stands in the last "
+        "table. Ratios are to one worker of ours."
     )
     return Table(f"{form}: events per second", head, rows, note)
 
@@ -135,14 +140,15 @@ def _cpu(done: OurRun | PeerRun) -> float:
 
 
 def _told() -> list[tuple[str, str]]:
-    return [(p.name, p.does) for p in PEERS]
+    does = "windows 10s and 60s, percentiles, scores, raw and window rows in ClickHouse"
+    return [*((name, does) for name in WORKERS), *((p.name, p.does) for p in PEERS)]
 
 
 def ours_table(turns: Sequence[Turn]) -> Table:
     """Where our CPU, memory and bytes go."""
     rows = []
-    for form in FORMS:
-        runs = [t.ours for t in turns if t.form == form and t.ours]
+    for form, (name, workers) in itertools.product(FORMS, WORKERS.items()):
+        runs = [t.ours for t in turns if (t.form, t.contestant) == (form, name) and t.ours]
         if not runs:
             continue
 
@@ -155,6 +161,7 @@ def ours_table(turns: Sequence[Turn]) -> Table:
         rows.append(
             [
                 form,
+                str(workers),
                 verdict(statistics.median(r.per_s for r in runs), BUDGET_PER_S[form], at_least=True),
                 *(million(f"{part}_cpu_s") for part in ("worker", "clickhouse", "broker")),
                 *(mib(f"{part}_peak_rss_bytes") for part in ("worker", "clickhouse", "broker")),
@@ -164,8 +171,13 @@ def ours_table(turns: Sequence[Turn]) -> Table:
                 spread(r.lag_records_at_end for r in runs),
             ]
         )
-    head = ["form", "budget events/s", *(f"{p} CPU s a million" for p in ("worker", "ClickHouse", "broker"))]
-    head += [f"{p} peak RSS MiB" for p in ("worker", "ClickHouse", "broker")]
+    head = [
+        "form",
+        "workers",
+        "budget events/s",
+        *(f"{p} CPU s a million" for p in ("workers", "ClickHouse", "broker")),
+    ]
+    head += [f"{p} peak RSS MiB" for p in ("workers", "ClickHouse", "broker")]
     head += ["window rows", "raw bytes an event, unmerged", "snapshot bytes", "lag in records at the end"]
     return Table("Ours in parts", head, rows)
 

@@ -1,4 +1,4 @@
-"""One run of our worker over a filled log, timed from outside.
+"""One run of our workers over a filled log, timed from outside.
 
 In: a stack, settings of a fresh run, how many events the log holds. Out: `OurRun`.
 Never: believes a counter of ours for what arrived: ClickHouse is asked over HTTP; counts joining a group as ingestion.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,9 +20,10 @@ from tests.support.workers import worker
 
 
 class OurRun(NamedTuple):
-    """What one run took, from the moment the worker had its partitions to the last final row."""
+    """What one run took, from the moment the workers had their partitions to the last final row."""
 
     events: int
+    workers: int  # their CPU and memory are added
     seconds: float
     worker_cpu_s: float
     clickhouse_cpu_s: float
@@ -47,37 +49,47 @@ class OurRun(NamedTuple):
         return (self.worker_cpu_s + self.clickhouse_cpu_s) * 1e6 / self.events
 
 
-def measure(stack: Stack, settings: Settings, events: int, *, publish: Callable[[], None] = lambda: None) -> OurRun:
-    """Starts a worker on the filled log and waits for the last row. Raises when a row is missing or doubled.
+def measure(
+    stack: Stack, settings: Settings, events: int, *, publish: Callable[[], None] = lambda: None, workers: int = 1
+) -> OurRun:
+    """Starts so many workers on the filled log and waits for the last row. Raises when a row is missing or doubled.
 
-    `publish` fills the log while the worker runs instead.
+    The clock starts when all of them have partitions; what the first had stored by then is left out of the run.
+    `publish` fills the log while they run instead.
     """
-    with Questions(settings) as ask, worker(settings) as process:
-        members_when_stable(settings, process)
+    with ExitStack() as block:
+        ask = block.enter_context(Questions(settings))
+        group = [block.enter_context(worker(settings, f"worker-{n + 1}")) for n in range(workers)]
+        members_when_stable(settings, *group)
         started_s = time.perf_counter()
-        watched = of_system(process)
-        ready_rss = watched.memory_info().rss
-        with Watch({"worker": watched, **stack.processes()}) as watch:
+        stored_before = ask.raw_events() if workers > 1 else 0
+        watched = {one.name: of_system(one) for one in group}
+        ready_rss = sum(process.memory_info().rss for process in watched.values())
+        with Watch({**watched, **stack.processes()}) as watch:
             publish()
-            until(lambda: ask.all_there(events), f"{events:,} events in ClickHouse", process)
+            until(lambda: ask.all_there(events), f"{events:,} events in ClickHouse", *group)
             seconds = time.perf_counter() - started_s
-        lag = process.status()["lag_records"]
+        lag = sum(one.status()["lag_records"] for one in group)
         used = watch.usage()
+        ours = [used[one.name] for one in group]
         final = ask.shown()
         if final != events or ask.window_events() != events:
             raise RuntimeError(f"{events:,} events went in, {final:,} are shown: this is no measurement")
         stored = [ask.table_bytes(table) for table in ("metrics", "windows")]
         rows = ask.number("SELECT count() FROM windows FINAL")
-        until(lambda: all_saved(process.status()), "every partition has a snapshot of its end", process, every_s=0.2)
-        status = process.status()
-        process.terminate()
+        saved = "every partition has a snapshot of its end"
+        until(lambda: all(all_saved(one.status()) for one in group), saved, *group, every_s=0.2)
+        states = [one.status() for one in group]
+        for one in group:
+            one.terminate()
         return OurRun(
-            events=events,
+            events=events - stored_before,
+            workers=workers,
             seconds=seconds,
-            worker_cpu_s=used["worker"].cpu_s,
+            worker_cpu_s=sum(one.cpu_s for one in ours),
             clickhouse_cpu_s=used["clickhouse"].cpu_s,
             broker_cpu_s=used["broker"].cpu_s,
-            worker_peak_rss_bytes=used["worker"].peak_rss_bytes,
+            worker_peak_rss_bytes=sum(one.peak_rss_bytes for one in ours),
             clickhouse_peak_rss_bytes=used["clickhouse"].peak_rss_bytes,
             broker_peak_rss_bytes=used["broker"].peak_rss_bytes,
             worker_ready_rss_bytes=ready_rss,
@@ -85,8 +97,8 @@ def measure(stack: Stack, settings: Settings, events: int, *, publish: Callable[
             metrics_bytes=stored[0],
             windows_bytes=stored[1],
             snapshot_bytes=snapshot_bytes(settings.state_dir),
-            series=held(status, "scorers"),
-            open_windows=held(status, "open_windows"),
+            series=sum(held(status, "scorers") for status in states),
+            open_windows=sum(held(status, "open_windows") for status in states),
             lag_records_at_end=lag,
         )
 

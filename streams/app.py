@@ -7,7 +7,7 @@ an agent: Faust would count the failed chunk as done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any, Final
 
 import faust
@@ -29,6 +29,9 @@ ADOPT_S: Final = 0.5  # how soon a newly assigned partition is looked after
 COMMIT_INTERVAL_S: Final = 0.5  # commits only report progress; the truth is the snapshot
 FETCH_BYTES_MAX: Final = 4 * 1024 * 1024  # prefetched a partition; must hold at least one largest record
 POLL_INTERVAL_MAX_S: Final = 3_600.0  # longest sink outage before the group would evict a worker that waits
+HEARTBEAT_MAX_S: Final = 3.0  # a member learns of a rebalance by its next heartbeat, however long its session is
+REQUEST_TIMEOUT_MIN_S: Final = 90.0  # Faust's own; it refuses a session that is longer than a request may take
+JOIN_SPARE_S: Final = 10.0  # a join is answered when all others have joined or their sessions are over
 PROBE_TIMEOUT_S: Final = 30.0
 BROKER_BACK_S: Final = 120.0  # a probe waits this long for a broker that is away; then the worker starts again
 METADATA_AGE_MAX_MS: Final = (
@@ -40,8 +43,8 @@ class TransportError(Exception):
     """Faust, or the thread of its consumer, has ended; one line with the reason."""
 
 
-def build_app(settings: Settings, engine: Engine) -> faust.App:
-    """An app that is not started yet."""
+def build_app(settings: Settings, engine: Engine, *, joined: Callable[[str], None] = lambda _: None) -> faust.App:
+    """An app that is not started yet. `joined` is told our member id whenever the group has given us partitions."""
     ChunkScheduler.chunk_records_max = settings.chunk_records_max
     session_s = settings.session_timeout_ms / 1000
     app = faust.App(
@@ -55,7 +58,8 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
         topic_disable_leader=True,
         broker_session_timeout=session_s,
         broker_rebalance_timeout=session_s,
-        broker_heartbeat_interval=session_s / 5,
+        broker_request_timeout=max(REQUEST_TIMEOUT_MIN_S, session_s + JOIN_SPARE_S),
+        broker_heartbeat_interval=min(session_s / 5, HEARTBEAT_MAX_S),
         broker_commit_interval=COMMIT_INTERVAL_S,
         broker_max_poll_records=settings.poll_records_max,
         broker_max_poll_interval=POLL_INTERVAL_MAX_S,
@@ -74,7 +78,7 @@ def build_app(settings: Settings, engine: Engine) -> faust.App:
         app.agent(topic, name=f"fold-{name}")(_agent(engine, port))
     app.timer(TICK_S)(_timer(engine))
     app.timer(ADOPT_S)(_adopter(app, engine, port))
-    _connect_rebalance(app, engine)
+    _connect_rebalance(app, engine, joined)
     return app
 
 
@@ -185,6 +189,12 @@ def committed_offset(app: faust.App, tp: TP) -> int | None:
     return offset
 
 
+def member_id(app: faust.App) -> str:
+    """How the group calls us; empty while it does not know us."""
+    found: str = app.consumer._thread._consumer._coordinator.member_id
+    return found
+
+
 def chunks_buffered(app: faust.App) -> dict[str, int]:
     """Chunks that wait for each source topic's agent inside Faust."""
     return {
@@ -233,7 +243,7 @@ def _timer(engine: Engine) -> Any:
     return tick
 
 
-def _connect_rebalance(app: faust.App, engine: Engine) -> None:
+def _connect_rebalance(app: faust.App, engine: Engine, joined: Callable[[str], None]) -> None:
     """A checkpoint belongs to one assignment: one left from an earlier one would set the group's offset back."""
 
     def forget(partitions: Iterable[TP]) -> None:
@@ -246,6 +256,7 @@ def _connect_rebalance(app: faust.App, engine: Engine) -> None:
 
     async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
         forget(assigned)  # made by a chunk that was still being folded when its partition was revoked
+        joined(member_id(app))
 
     # weak=False: the signals must keep these closures alive.
     app.on_partitions_revoked.connect(revoked, weak=False)

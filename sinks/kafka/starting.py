@@ -7,10 +7,11 @@ Never: waits longer than START_GRACE_S once cancelled.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from aiokafka.client import AIOKafkaClient
+from aiokafka.client import AIOKafkaClient, CoordinationType
 
 from models.settings import Settings
 from sinks.kafka.security import client_options
@@ -39,6 +40,19 @@ async def start_whole(starting: Coroutine[Any, Any, Any]) -> None:
 
 async def ask_broker(settings: Settings, request: Any, *, request_timeout_ms: int = REQUEST_TIMEOUT_MS) -> Any:
     """The response of any node to one request, over a connection of its own. Raises KafkaError when none answers."""
+    async with _connected(settings, request_timeout_ms) as client:
+        return await client.send(client.get_random_node(), request)
+
+
+async def ask_coordinator(settings: Settings, group: str, request: Any) -> Any:
+    """The response of the node that coordinates the consumer group. Raises KafkaError when there is none."""
+    async with _connected(settings, REQUEST_TIMEOUT_MS) as client:
+        node = await client.coordinator_lookup(CoordinationType.GROUP, group)
+        return await client.send(node, request)
+
+
+@asynccontextmanager
+async def _connected(settings: Settings, request_timeout_ms: int) -> AsyncGenerator[AIOKafkaClient]:
     client = AIOKafkaClient(
         bootstrap_servers=settings.kafka_bootstrap,
         client_id="murmur-question",
@@ -47,6 +61,6 @@ async def ask_broker(settings: Settings, request: Any, *, request_timeout_ms: in
     )
     try:
         await start_whole(client.bootstrap())
-        return await client.send(client.get_random_node(), request)
+        yield client
     finally:
         await client.close()
