@@ -32,7 +32,7 @@ POISSON_BYTES: Final = (94, 94, 49, 13, 5, 1)
 
 _BOOTSTRAP, _SWAP, _LABEL, _ORDER = range(4)  # what a stream of random numbers is for
 
-BlockMaker = Callable[[int, int, int, Precision], Weights]
+BlockMaker = Callable[[int, int, int, int, Precision], Weights]
 
 
 def poisson_table() -> FloatArray:
@@ -40,18 +40,19 @@ def poisson_table() -> FloatArray:
     return np.repeat(np.arange(len(POISSON_BYTES), dtype=np.float64), POISSON_BYTES)
 
 
-def bootstrap_block(number: int, draws: int, seed: int, precision: Precision) -> Weights:
-    """How often each unit of a block is in each draw: a Poisson(1) resample, read from random bytes."""
-    noise = _bytes(_BOOTSTRAP, number, draws, seed)
+def bootstrap_block(number: int, units: int, draws: int, seed: int, precision: Precision) -> Weights:
+    """How often each of a block's first units is in each draw: a Poisson(1) resample, read from random bytes."""
+    rng = np.random.default_rng((seed, _BOOTSTRAP, number))
+    noise = np.frombuffer(rng.bytes(units * draws), dtype=np.uint8).reshape(units, draws)
     weights: Weights = np.take(poisson_table().astype(precision), noise, mode="clip")
     return weights
 
 
-def swap_block(number: int, draws: int, seed: int, precision: Precision) -> Weights:
+def swap_block(number: int, units: int, draws: int, seed: int, precision: Precision) -> Weights:
     """Paired permutation: 1 where the sides of a pair are exchanged."""
     rng = np.random.default_rng((seed, _SWAP, number))
-    noise = np.frombuffer(rng.bytes(BLOCK_UNITS * -(-draws // 8)), dtype=np.uint8)
-    return np.unpackbits(noise.reshape(BLOCK_UNITS, -1), axis=1, count=draws).astype(precision)
+    noise = np.frombuffer(rng.bytes(units * -(-draws // 8)), dtype=np.uint8)
+    return np.unpackbits(noise.reshape(units, -1), axis=1, count=draws).astype(precision)
 
 
 def order_of_draws(name: str, *, draws: int, seed: int) -> npt.NDArray[np.intp]:
@@ -73,11 +74,13 @@ def weighted_sums(
     units_max = len(designs[order[0]])
     for start in range(0, units_max, BLOCK_UNITS):
         active = sum(len(designs[i]) > start for i in order)
-        stacked = np.zeros((_padded(columns[active]), BLOCK_UNITS), dtype=precision)
+        # A unit's weights are the same in a short block: those of the units that nobody has are not made.
+        units = min(BLOCK_UNITS, units_max - start)
+        stacked = np.zeros((_padded(columns[active]), units), dtype=precision)
         for place, i in enumerate(order[:active]):
             part = designs[i][start : start + BLOCK_UNITS]
             stacked[columns[place] : columns[place + 1], : len(part)] = part.T
-        products = stacked @ make(start // BLOCK_UNITS, draws, seed, precision)
+        products = stacked @ make(start // BLOCK_UNITS, units, draws, seed, precision)
         sums[: columns[active]] += products[: columns[active]]
     result: list[Weights] = [sums] * len(designs)
     for place, i in enumerate(order):
@@ -127,7 +130,3 @@ def _drawn(rng: np.random.Generator, rows: int, n_a: int, total: int) -> npt.NDA
     noise = np.frombuffer(rng.bytes(2 * rows * total), dtype=np.uint16)
     return (noise < round(65_536 * n_a / total)).reshape(rows, total)
 
-
-def _bytes(kind: int, number: int, draws: int, seed: int) -> npt.NDArray[np.uint8]:
-    rng = np.random.default_rng((seed, kind, number))
-    return np.frombuffer(rng.bytes(BLOCK_UNITS * draws), dtype=np.uint8).reshape(BLOCK_UNITS, draws)
