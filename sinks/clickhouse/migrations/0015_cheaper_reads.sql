@@ -65,7 +65,8 @@ SELECT
 FROM window_rollups FINAL
 WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
     AND window_ms = 3600000 AND NOT of_swarm
-    AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, hour FROM v_changed_hours)
+    AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, hour FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
+        HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
 UNION ALL
 SELECT
     swarm_id, agent_id, metric, window_ms, start AS window_start,
@@ -123,7 +124,8 @@ FROM
                 count() AS n_parts
             FROM windows AS p FINAL
             PREWHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
-                AND (fold_version, swarm_id, p.window_ms, toStartOfHour(p.window_start)) IN (SELECT * FROM v_changed_hours)
+                AND (fold_version, swarm_id, p.window_ms, toStartOfHour(p.window_start)) IN (SELECT fold_version, swarm_id, max(m.window_ms) AS window_ms, hour FROM rollup_marks AS m WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
+        HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
                 AND toUnixTimestamp64Milli(p.window_start) % p.window_ms = 0
             GROUP BY swarm_id, agent_id, metric, start
         )
@@ -145,7 +147,8 @@ SELECT
 FROM window_rollups FINAL
 WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
     AND window_ms = 3600000 AND of_swarm
-    AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, hour FROM v_changed_hours)
+    AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, hour FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
+        HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
 UNION ALL
 SELECT
     swarm_id, metric, window_ms, start AS window_start,
@@ -203,7 +206,8 @@ FROM
                 count() AS n_parts
             FROM windows AS p FINAL
             PREWHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
-                AND (fold_version, swarm_id, p.window_ms, toStartOfHour(p.window_start)) IN (SELECT * FROM v_changed_hours)
+                AND (fold_version, swarm_id, p.window_ms, toStartOfHour(p.window_start)) IN (SELECT fold_version, swarm_id, max(m.window_ms) AS window_ms, hour FROM rollup_marks AS m WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
+        HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
                 AND toUnixTimestamp64Milli(p.window_start) % p.window_ms = 0
             GROUP BY swarm_id, metric, start
         )
@@ -225,7 +229,8 @@ SELECT
 FROM window_rollups FINAL
 WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
     AND window_ms = 86400000 AND NOT of_swarm
-    AND (fold_version, swarm_id, window_start) NOT IN (SELECT * FROM v_changed_days)
+    AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, day FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, toStartOfDay(hour) AS day
+        HAVING max(day_rolled_at) <= max(stored_at) + toIntervalSecond(120))
 UNION ALL
 SELECT
     swarm_id, agent_id, metric, window_ms, start AS window_start,
@@ -281,9 +286,30 @@ FROM
                 argMax((p.last, p.last_at), p.last_at) AS newest,
                 any(p.unit) AS a_unit,
                 sum(p.parts) AS n_parts
-            FROM v_hour_parts AS p
-            WHERE NOT p.of_swarm AND (swarm_id, toStartOfDay(p.window_start)) IN
-                (SELECT swarm_id, day FROM v_changed_days WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1)
+            FROM
+            (
+                SELECT
+                    swarm_id, agent_id, metric, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
+                    sketch_keys, sketch_counts, last, last_at, unit, parts
+                FROM window_rollups FINAL
+                WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
+                    AND window_ms = 3600000 AND NOT of_swarm
+                    AND (fold_version, swarm_id, toStartOfDay(window_start)) IN (SELECT fold_version, swarm_id, day FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, toStartOfDay(hour) AS day
+                    HAVING max(day_rolled_at) <= max(stored_at) + toIntervalSecond(120))
+                    AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, hour FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
+                    HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
+                UNION ALL
+                SELECT
+                    swarm_id, agent_id, metric, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
+                    sketch_keys, sketch_counts, last, last_at, unit, toUInt64(1) AS parts
+                FROM windows FINAL
+                PREWHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
+                    AND (fold_version, swarm_id, window_ms, toStartOfHour(window_start)) IN (SELECT fold_version, swarm_id, max(m.window_ms) AS window_ms, hour FROM rollup_marks AS m WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
+                    HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
+                    AND (fold_version, swarm_id, toStartOfDay(window_start)) IN (SELECT fold_version, swarm_id, day FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, toStartOfDay(hour) AS day
+                    HAVING max(day_rolled_at) <= max(stored_at) + toIntervalSecond(120))
+                    AND toUnixTimestamp64Milli(window_start) % window_ms = 0
+            ) AS p
             GROUP BY swarm_id, agent_id, metric, start
         )
     )
@@ -304,7 +330,8 @@ SELECT
 FROM window_rollups FINAL
 WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
     AND window_ms = 86400000 AND of_swarm
-    AND (fold_version, swarm_id, window_start) NOT IN (SELECT * FROM v_changed_days)
+    AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, day FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, toStartOfDay(hour) AS day
+        HAVING max(day_rolled_at) <= max(stored_at) + toIntervalSecond(120))
 UNION ALL
 SELECT
     swarm_id, metric, window_ms, start AS window_start,
@@ -360,9 +387,30 @@ FROM
                 argMax((p.last, p.last_at), (p.last_at, p.agent_id)) AS newest,
                 any(p.unit) AS a_unit,
                 sum(p.parts) AS n_parts
-            FROM v_hour_parts AS p
-            WHERE p.of_swarm AND (swarm_id, toStartOfDay(p.window_start)) IN
-                (SELECT swarm_id, day FROM v_changed_days WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1)
+            FROM
+            (
+                SELECT
+                    swarm_id, metric, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
+                    sketch_keys, sketch_counts, last, last_at, unit, parts, agent_id
+                FROM window_rollups FINAL
+                WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
+                    AND window_ms = 3600000 AND of_swarm
+                    AND (fold_version, swarm_id, toStartOfDay(window_start)) IN (SELECT fold_version, swarm_id, day FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, toStartOfDay(hour) AS day
+                    HAVING max(day_rolled_at) <= max(stored_at) + toIntervalSecond(120))
+                    AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, hour FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
+                    HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
+                UNION ALL
+                SELECT
+                    swarm_id, metric, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
+                    sketch_keys, sketch_counts, last, last_at, unit, toUInt64(1) AS parts, agent_id
+                FROM windows FINAL
+                PREWHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
+                    AND (fold_version, swarm_id, window_ms, toStartOfHour(window_start)) IN (SELECT fold_version, swarm_id, max(m.window_ms) AS window_ms, hour FROM rollup_marks AS m WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
+                    HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
+                    AND (fold_version, swarm_id, toStartOfDay(window_start)) IN (SELECT fold_version, swarm_id, day FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, toStartOfDay(hour) AS day
+                    HAVING max(day_rolled_at) <= max(stored_at) + toIntervalSecond(120))
+                    AND toUnixTimestamp64Milli(window_start) % window_ms = 0
+            ) AS p
             GROUP BY swarm_id, metric, start
         )
     )
@@ -381,60 +429,6 @@ FROM metrics AS e FINAL
 PREWHERE (swarm_id, toStartOfHour(timestamp)) IN
     (SELECT swarm_id, hour FROM v_changed_metric_hours)
 GROUP BY swarm_id, agent_id, metric, topic, hour;
-
--- What the summaries add up: each source summed by agent, so that few rows are joined.
-CREATE OR REPLACE VIEW v_agent_parts AS
-SELECT
-    swarm_id, agent_id, toString(max(v.role)) AS role, toString(max(v.parent_agent_id)) AS parent_agent_id,
-    min(v.started_at) AS first_at, max(coalesce(v.ended_at, v.started_at)) AS last_at,
-    count() AS activities,
-    countIf(v.status = 'running') AS running,
-    countIf(v.status = 'completed') AS completed,
-    countIf(v.status = 'failed') AS failed,
-    countIf(v.status = 'blocked') AS blocked,
-    countIf(v.status = 'cancelled') AS cancelled,
-    countIf(v.kind = 'model_call') AS model_calls,
-    countIf(v.kind = 'tool_call') AS tool_calls,
-    sum(if(spends, v.input_tokens, NULL)) AS input_tokens,
-    sum(if(spends, v.cache_read_tokens, NULL)) AS cache_read_tokens,
-    sum(if(spends, v.cache_write_5m_tokens, NULL)) AS cache_write_5m_tokens,
-    sum(if(spends, v.cache_write_1h_tokens, NULL)) AS cache_write_1h_tokens,
-    sum(if(spends, v.output_tokens, NULL)) AS output_tokens,
-    sum(if(spends, v.cost_usd, NULL)) AS cost_usd,
-    countIf(spends AND v.cost_usd IS NOT NULL) AS priced_calls,
-    countIf(spends AND v.cost_usd IS NULL AND (v.input_tokens IS NOT NULL OR v.cache_read_tokens IS NOT NULL
-        OR v.cache_write_5m_tokens IS NOT NULL OR v.cache_write_1h_tokens IS NOT NULL
-        OR v.output_tokens IS NOT NULL)) AS unpriced_calls,
-    toUInt64(0) AS metric_events, toUInt64(0) AS anomalies
-FROM
-(
-    -- The condition of `v_spending`.
-    SELECT
-        *,
-        kind = 'model_call' OR (kind = 'task' AND swarm_id NOT IN (SELECT swarm_id FROM measured_calls)) AS spends
-    FROM v_activities
-) AS v
-GROUP BY swarm_id, agent_id
-UNION ALL
-SELECT
-    swarm_id, agent_id, '', '', min(h.first_at), max(h.last_at), 0, 0, 0, 0, 0, 0, 0, 0,
-    NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, sum(h.events), 0
-FROM metric_hours AS h FINAL
-WHERE (swarm_id, hour) NOT IN (SELECT swarm_id, hour FROM v_changed_metric_hours)
-GROUP BY swarm_id, agent_id
-UNION ALL
-SELECT
-    swarm_id, agent_id, '', '', min(timestamp), max(timestamp), 0, 0, 0, 0, 0, 0, 0, 0,
-    NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, count(), 0
-FROM metrics FINAL
-PREWHERE (swarm_id, toStartOfHour(timestamp)) IN (SELECT swarm_id, hour FROM v_changed_metric_hours)
-GROUP BY swarm_id, agent_id
-UNION ALL
-SELECT
-    swarm_id, agent_id, '', '', min(window_start), max(window_start), 0, 0, 0, 0, 0, 0, 0, 0,
-    NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, count()
-FROM v_anomalies
-GROUP BY swarm_id, agent_id;
 
 CREATE OR REPLACE VIEW v_agent_summary AS
 SELECT
@@ -462,7 +456,66 @@ SELECT
     sum(p.unpriced_calls) AS unpriced_calls,
     sum(p.metric_events) AS metric_events,
     sum(p.anomalies) AS anomalies
-FROM v_agent_parts AS p
+FROM
+(
+    SELECT
+        swarm_id, agent_id, toString(max(v.role)) AS role, toString(max(v.parent_agent_id)) AS parent_agent_id,
+        min(v.started_at) AS first_at, max(coalesce(v.ended_at, v.started_at)) AS last_at,
+        count() AS activities,
+        countIf(v.status = 'running') AS running,
+        countIf(v.status = 'completed') AS completed,
+        countIf(v.status = 'failed') AS failed,
+        countIf(v.status = 'blocked') AS blocked,
+        countIf(v.status = 'cancelled') AS cancelled,
+        countIf(v.kind = 'model_call') AS model_calls,
+        countIf(v.kind = 'tool_call') AS tool_calls,
+        sum(if(spends, v.input_tokens, NULL)) AS input_tokens,
+        sum(if(spends, v.cache_read_tokens, NULL)) AS cache_read_tokens,
+        sum(if(spends, v.cache_write_5m_tokens, NULL)) AS cache_write_5m_tokens,
+        sum(if(spends, v.cache_write_1h_tokens, NULL)) AS cache_write_1h_tokens,
+        sum(if(spends, v.output_tokens, NULL)) AS output_tokens,
+        sum(if(spends, v.cost_usd, NULL)) AS cost_usd,
+        countIf(spends AND v.cost_usd IS NOT NULL) AS priced_calls,
+        countIf(spends AND v.cost_usd IS NULL AND (v.input_tokens IS NOT NULL OR v.cache_read_tokens IS NOT NULL
+            OR v.cache_write_5m_tokens IS NOT NULL OR v.cache_write_1h_tokens IS NOT NULL
+            OR v.output_tokens IS NOT NULL)) AS unpriced_calls,
+        toUInt64(0) AS metric_events, toUInt64(0) AS anomalies
+    FROM
+    (
+        -- The rows of `v_activities`, and the condition of `v_spending`.
+        SELECT
+            swarm_id, agent_id, role, parent_agent_id, started_at, ended_at, status, kind, input_tokens, cache_read_tokens,
+            cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, cost_usd,
+            kind = 'model_call' OR (kind = 'task' AND swarm_id NOT IN (SELECT swarm_id FROM measured_calls)) AS spends
+        FROM activities FINAL
+        ORDER BY swarm_id, activity_id, appended_at DESC, ver DESC, log_id, topic, partition, kind
+        LIMIT 1 BY swarm_id, activity_id
+    ) AS v
+    GROUP BY swarm_id, agent_id
+    UNION ALL
+    SELECT
+        swarm_id, agent_id, '', '', min(h.first_at), max(h.last_at), 0, 0, 0, 0, 0, 0, 0, 0,
+        NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, sum(h.events), 0
+    FROM metric_hours AS h FINAL
+    WHERE (swarm_id, hour) NOT IN (SELECT swarm_id, hour FROM rollup_marks WHERE source = 'metrics' GROUP BY swarm_id, hour
+    HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120))
+    GROUP BY swarm_id, agent_id
+    UNION ALL
+    SELECT
+        swarm_id, agent_id, '', '', min(timestamp), max(timestamp), 0, 0, 0, 0, 0, 0, 0, 0,
+        NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, count(), 0
+    FROM metrics FINAL
+    PREWHERE (swarm_id, toStartOfHour(timestamp)) IN (SELECT swarm_id, hour FROM rollup_marks WHERE source = 'metrics' GROUP BY swarm_id, hour
+    HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120))
+    GROUP BY swarm_id, agent_id
+    UNION ALL
+    SELECT
+        swarm_id, agent_id, '', '', min(window_start), max(window_start), 0, 0, 0, 0, 0, 0, 0, 0,
+        NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, count()
+    FROM anomalies FINAL
+    WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1 AND severity != 'info'
+    GROUP BY swarm_id, agent_id
+) AS p
 GROUP BY swarm_id, agent_id;
 
 CREATE OR REPLACE VIEW v_swarm_summary AS
@@ -489,5 +542,64 @@ SELECT
     sum(p.unpriced_calls) AS unpriced_calls,
     sum(p.metric_events) AS metric_events,
     sum(p.anomalies) AS anomalies
-FROM v_agent_parts AS p
+FROM
+(
+    SELECT
+        swarm_id, agent_id,
+        min(v.started_at) AS first_at, max(coalesce(v.ended_at, v.started_at)) AS last_at,
+        count() AS activities,
+        countIf(v.status = 'running') AS running,
+        countIf(v.status = 'completed') AS completed,
+        countIf(v.status = 'failed') AS failed,
+        countIf(v.status = 'blocked') AS blocked,
+        countIf(v.status = 'cancelled') AS cancelled,
+        countIf(v.kind = 'model_call') AS model_calls,
+        countIf(v.kind = 'tool_call') AS tool_calls,
+        sum(if(spends, v.input_tokens, NULL)) AS input_tokens,
+        sum(if(spends, v.cache_read_tokens, NULL)) AS cache_read_tokens,
+        sum(if(spends, v.cache_write_5m_tokens, NULL)) AS cache_write_5m_tokens,
+        sum(if(spends, v.cache_write_1h_tokens, NULL)) AS cache_write_1h_tokens,
+        sum(if(spends, v.output_tokens, NULL)) AS output_tokens,
+        sum(if(spends, v.cost_usd, NULL)) AS cost_usd,
+        countIf(spends AND v.cost_usd IS NOT NULL) AS priced_calls,
+        countIf(spends AND v.cost_usd IS NULL AND (v.input_tokens IS NOT NULL OR v.cache_read_tokens IS NOT NULL
+            OR v.cache_write_5m_tokens IS NOT NULL OR v.cache_write_1h_tokens IS NOT NULL
+            OR v.output_tokens IS NOT NULL)) AS unpriced_calls,
+        toUInt64(0) AS metric_events, toUInt64(0) AS anomalies
+    FROM
+    (
+        -- The rows of `v_activities`, and the condition of `v_spending`.
+        SELECT
+            swarm_id, agent_id, started_at, ended_at, status, kind, input_tokens, cache_read_tokens,
+            cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, cost_usd,
+            kind = 'model_call' OR (kind = 'task' AND swarm_id NOT IN (SELECT swarm_id FROM measured_calls)) AS spends
+        FROM activities FINAL
+        ORDER BY swarm_id, activity_id, appended_at DESC, ver DESC, log_id, topic, partition, kind
+        LIMIT 1 BY swarm_id, activity_id
+    ) AS v
+    GROUP BY swarm_id, agent_id
+    UNION ALL
+    SELECT
+        swarm_id, agent_id, min(h.first_at), max(h.last_at), 0, 0, 0, 0, 0, 0, 0, 0,
+        NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, sum(h.events), 0
+    FROM metric_hours AS h FINAL
+    WHERE (swarm_id, hour) NOT IN (SELECT swarm_id, hour FROM rollup_marks WHERE source = 'metrics' GROUP BY swarm_id, hour
+    HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120))
+    GROUP BY swarm_id, agent_id
+    UNION ALL
+    SELECT
+        swarm_id, agent_id, min(timestamp), max(timestamp), 0, 0, 0, 0, 0, 0, 0, 0,
+        NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, count(), 0
+    FROM metrics FINAL
+    PREWHERE (swarm_id, toStartOfHour(timestamp)) IN (SELECT swarm_id, hour FROM rollup_marks WHERE source = 'metrics' GROUP BY swarm_id, hour
+    HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120))
+    GROUP BY swarm_id, agent_id
+    UNION ALL
+    SELECT
+        swarm_id, agent_id, min(window_start), max(window_start), 0, 0, 0, 0, 0, 0, 0, 0,
+        NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, count()
+    FROM anomalies FINAL
+    WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1 AND severity != 'info'
+    GROUP BY swarm_id, agent_id
+) AS p
 GROUP BY swarm_id;
