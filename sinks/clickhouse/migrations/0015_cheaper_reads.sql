@@ -299,6 +299,7 @@ FROM
                     AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, hour FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
                     HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
                 UNION ALL
+                -- A day is rolled up after all its hours: one that holds a changed hour has changed.
                 SELECT
                     swarm_id, agent_id, metric, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
                     sketch_keys, sketch_counts, last, last_at, unit, toUInt64(1) AS parts
@@ -306,8 +307,6 @@ FROM
                 PREWHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
                     AND (fold_version, swarm_id, window_ms, toStartOfHour(window_start)) IN (SELECT fold_version, swarm_id, max(m.window_ms) AS window_ms, hour FROM rollup_marks AS m WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
                     HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
-                    AND (fold_version, swarm_id, toStartOfDay(window_start)) IN (SELECT fold_version, swarm_id, day FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, toStartOfDay(hour) AS day
-                    HAVING max(day_rolled_at) <= max(stored_at) + toIntervalSecond(120))
                     AND toUnixTimestamp64Milli(window_start) % window_ms = 0
             ) AS p
             GROUP BY swarm_id, agent_id, metric, start
@@ -400,6 +399,7 @@ FROM
                     AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, hour FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
                     HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
                 UNION ALL
+                -- A day is rolled up after all its hours: one that holds a changed hour has changed.
                 SELECT
                     swarm_id, metric, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
                     sketch_keys, sketch_counts, last, last_at, unit, toUInt64(1) AS parts, agent_id
@@ -407,8 +407,6 @@ FROM
                 PREWHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
                     AND (fold_version, swarm_id, window_ms, toStartOfHour(window_start)) IN (SELECT fold_version, swarm_id, max(m.window_ms) AS window_ms, hour FROM rollup_marks AS m WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
                     HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
-                    AND (fold_version, swarm_id, toStartOfDay(window_start)) IN (SELECT fold_version, swarm_id, day FROM rollup_marks WHERE source = 'windows' GROUP BY fold_version, swarm_id, toStartOfDay(hour) AS day
-                    HAVING max(day_rolled_at) <= max(stored_at) + toIntervalSecond(120))
                     AND toUnixTimestamp64Milli(window_start) % window_ms = 0
             ) AS p
             GROUP BY swarm_id, metric, start
