@@ -37,6 +37,7 @@ class Side:
     size: FloatArray
     design: FloatArray  # its sums are the number of units and every first and second moment
     total: Sums
+    square: FloatArray  # mean of each z * z
 
     @classmethod
     def of(cls, name: str, values: FloatArray) -> Side:
@@ -46,7 +47,7 @@ class Side:
         z = (values - offset) / size
         products = [z[:, i] * z[:, j] for i, j in _column_pairs(z.shape[1])]
         design = np.column_stack([np.ones(len(z)), z, *products])
-        return cls(name, z, offset, size, design, Sums.of(design.sum(axis=0), z.shape[1]))
+        return cls(name, z, offset, size, design, Sums.of(design.sum(axis=0), z.shape[1]), (z**2).mean(axis=0))
 
     @property
     def columns(self) -> int:

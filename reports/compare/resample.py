@@ -11,6 +11,7 @@ draws no more than one of a single pair.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -55,13 +56,16 @@ def swap_block(number: int, units: int, draws: int, seed: int, precision: Precis
     return np.unpackbits(noise.reshape(units, -1), axis=1, count=draws).astype(precision)
 
 
+@lru_cache(maxsize=128)  # 80 KB each: the sides of a comparison; each of its measures asks again
 def order_of_draws(name: str, *, draws: int, seed: int) -> npt.NDArray[np.intp]:
     """A side's own order of the draws: with it two sides resampled by the same weights are independent.
 
     A draw then pairs row r of one side with row s of the other; one row in `draws` meets itself, by chance.
     """
     words = np.frombuffer(name.encode().ljust(-(-max(len(name.encode()), 1) // 4) * 4, b"\0"), dtype="<u4")
-    return np.random.default_rng((seed, _ORDER, *words.tolist())).permutation(draws)
+    order = np.random.default_rng((seed, _ORDER, *words.tolist())).permutation(draws)
+    order.flags.writeable = False
+    return order
 
 
 def weighted_sums(
@@ -129,4 +133,3 @@ def _shuffled(rng: np.random.Generator, rows: int, n_a: int, total: int) -> npt.
 def _drawn(rng: np.random.Generator, rows: int, n_a: int, total: int) -> npt.NDArray[np.bool_]:
     noise = np.frombuffer(rng.bytes(2 * rows * total), dtype=np.uint16)
     return (noise < round(65_536 * n_a / total)).reshape(rows, total)
-
