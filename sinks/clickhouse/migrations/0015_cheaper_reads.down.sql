@@ -1,36 +1,3 @@
-CREATE OR REPLACE VIEW v_metric_hours AS
-SELECT swarm_id, agent_id, metric, hour, events, weight_sum, sum, first_at, last_at, unit, provenances, topic
-FROM metric_hours FINAL
-WHERE (swarm_id, hour) NOT IN (SELECT swarm_id, hour FROM v_changed_metric_hours)
-UNION ALL
-SELECT
-    swarm_id, agent_id, metric, toStartOfHour(timestamp) AS hour, count() AS events, sum(e.weight) AS weight_sum,
-    sum(e.value * e.weight) AS sum, min(timestamp) AS first_at, max(timestamp) AS last_at, any(e.unit) AS unit,
-    arraySort(groupUniqArray(e.provenance)) AS provenances, topic
-FROM metrics AS e FINAL
-WHERE (swarm_id, toStartOfHour(timestamp)) IN
-    (SELECT swarm_id, hour FROM v_changed_metric_hours)
-GROUP BY swarm_id, agent_id, metric, topic, hour;
-
-CREATE OR REPLACE VIEW v_hour_parts AS
-SELECT
-    swarm_id, agent_id, metric, of_swarm, window_ms, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
-    sketch_keys, sketch_counts, last, last_at, unit, parts
-FROM window_rollups FINAL
-WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
-    AND window_ms = 3600000
-    AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, hour FROM v_changed_hours)
-UNION ALL
-SELECT
-    swarm_id, agent_id, metric, arrayJoin([0, 1])::UInt8 AS of_swarm, toUInt32(3600000) AS window_ms,
-    toDateTime64(toStartOfHour(w.window_start), 3, 'UTC') AS window_start,
-    events, weight_sum, sum, min, max, mean, m2, closed, sketch_keys, sketch_counts, last, last_at, unit,
-    toUInt64(1) AS parts
-FROM windows AS w FINAL
-WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
-    AND (fold_version, swarm_id, w.window_ms, toStartOfHour(w.window_start)) IN (SELECT * FROM v_changed_hours)
-    AND toUnixTimestamp64Milli(w.window_start) % w.window_ms = 0;
-
 CREATE OR REPLACE VIEW v_hours AS
 SELECT
     swarm_id, agent_id, metric, window_ms, window_start,
@@ -376,8 +343,6 @@ SELECT
     sum(a.anomalies) AS anomalies
 FROM v_agent_summary AS a
 GROUP BY swarm_id;
-
-DROP VIEW IF EXISTS v_agent_parts;
 
 ALTER TABLE window_rollups
     DROP COLUMN IF EXISTS p99,

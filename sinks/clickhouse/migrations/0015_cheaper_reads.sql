@@ -1,11 +1,11 @@
 -- Cheaper reads of what is rolled up and summed, with the results they had.
 --
 -- A roll-up holds the whole of its hour or day, so where its percentiles lie in the sketch is known when it is written:
--- they become columns, and a question about a month reads 700 numbers instead of 700 sketches. Rows that were stored
--- before are computed as they are read, until a merge writes them anew. Only hours and days that changed since are
--- still merged from parts.
--- PREWHERE: which hours changed is a condition on the sorting key alone, so it may be asked before FINAL resolves
--- versions: rows of other hours in the same granules are then never merged.
+-- they become columns, and a question about a month reads 700 numbers instead of 700 sketches. Only hours and days that
+-- changed since are still merged from parts.
+-- Planning such a question takes longer than answering it, and every view within a view is planned on its own: so the
+-- views here are flat, and name the tables behind the views that they would otherwise read.
+-- Rows that were stored before are computed as they are read; docs/data-model.md says how to store them.
 
 ALTER TABLE window_rollups
     ADD COLUMN IF NOT EXISTS sketch_units UInt64 MATERIALIZED arraySum(sketch_counts)
@@ -30,25 +30,6 @@ ALTER TABLE window_rollups
         [sketch_keys[arrayFirstIndex(c -> c >= intDiv(sketch_units, 100) * 99 + intDiv(sketch_units % 100 * 99 + 99, 100),
             arrayCumSum(sketch_counts))]])[1], min), max)
         COMMENT '99th percentile of the values.' CODEC(ZSTD(1));
-
-CREATE OR REPLACE VIEW v_hour_parts AS
-SELECT
-    swarm_id, agent_id, metric, of_swarm, window_ms, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
-    sketch_keys, sketch_counts, last, last_at, unit, parts
-FROM window_rollups FINAL
-WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
-    AND window_ms = 3600000
-    AND (fold_version, swarm_id, window_start) NOT IN (SELECT fold_version, swarm_id, hour FROM v_changed_hours)
-UNION ALL
-SELECT
-    swarm_id, agent_id, metric, arrayJoin([0, 1])::UInt8 AS of_swarm, toUInt32(3600000) AS window_ms,
-    toDateTime64(toStartOfHour(w.window_start), 3, 'UTC') AS window_start,
-    events, weight_sum, sum, min, max, mean, m2, closed, sketch_keys, sketch_counts, last, last_at, unit,
-    toUInt64(1) AS parts
-FROM windows AS w FINAL
-PREWHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
-    AND (fold_version, swarm_id, w.window_ms, toStartOfHour(w.window_start)) IN (SELECT * FROM v_changed_hours)
-    AND toUnixTimestamp64Milli(w.window_start) % w.window_ms = 0;
 
 CREATE OR REPLACE VIEW v_hours AS
 SELECT
@@ -123,7 +104,7 @@ FROM
                 any(p.unit) AS a_unit,
                 count() AS n_parts
             FROM windows AS p FINAL
-            PREWHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
+            WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
                 AND (fold_version, swarm_id, p.window_ms, toStartOfHour(p.window_start)) IN (SELECT fold_version, swarm_id, max(m.window_ms) AS window_ms, hour FROM rollup_marks AS m WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
         HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
                 AND toUnixTimestamp64Milli(p.window_start) % p.window_ms = 0
@@ -205,7 +186,7 @@ FROM
                 any(p.unit) AS a_unit,
                 count() AS n_parts
             FROM windows AS p FINAL
-            PREWHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
+            WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
                 AND (fold_version, swarm_id, p.window_ms, toStartOfHour(p.window_start)) IN (SELECT fold_version, swarm_id, max(m.window_ms) AS window_ms, hour FROM rollup_marks AS m WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
         HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
                 AND toUnixTimestamp64Milli(p.window_start) % p.window_ms = 0
@@ -304,7 +285,7 @@ FROM
                     swarm_id, agent_id, metric, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
                     sketch_keys, sketch_counts, last, last_at, unit, toUInt64(1) AS parts
                 FROM windows FINAL
-                PREWHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
+                WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
                     AND (fold_version, swarm_id, window_ms, toStartOfHour(window_start)) IN (SELECT fold_version, swarm_id, max(m.window_ms) AS window_ms, hour FROM rollup_marks AS m WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
                     HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
                     AND toUnixTimestamp64Milli(window_start) % window_ms = 0
@@ -404,7 +385,7 @@ FROM
                     swarm_id, metric, window_start, events, weight_sum, sum, min, max, mean, m2, closed,
                     sketch_keys, sketch_counts, last, last_at, unit, toUInt64(1) AS parts, agent_id
                 FROM windows FINAL
-                PREWHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
+                WHERE fold_version = (SELECT (fold_version, allowed_lateness_ms) FROM v_active_fold).1
                     AND (fold_version, swarm_id, window_ms, toStartOfHour(window_start)) IN (SELECT fold_version, swarm_id, max(m.window_ms) AS window_ms, hour FROM rollup_marks AS m WHERE source = 'windows' GROUP BY fold_version, swarm_id, hour
                     HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120) AND max(stored_at) > toDateTime64(0, 3, 'UTC'))
                     AND toUnixTimestamp64Milli(window_start) % window_ms = 0
@@ -413,20 +394,6 @@ FROM
         )
     )
 );
-
-CREATE OR REPLACE VIEW v_metric_hours AS
-SELECT swarm_id, agent_id, metric, hour, events, weight_sum, sum, first_at, last_at, unit, provenances, topic
-FROM metric_hours FINAL
-WHERE (swarm_id, hour) NOT IN (SELECT swarm_id, hour FROM v_changed_metric_hours)
-UNION ALL
-SELECT
-    swarm_id, agent_id, metric, toStartOfHour(timestamp) AS hour, count() AS events, sum(e.weight) AS weight_sum,
-    sum(e.value * e.weight) AS sum, min(timestamp) AS first_at, max(timestamp) AS last_at, any(e.unit) AS unit,
-    arraySort(groupUniqArray(e.provenance)) AS provenances, topic
-FROM metrics AS e FINAL
-PREWHERE (swarm_id, toStartOfHour(timestamp)) IN
-    (SELECT swarm_id, hour FROM v_changed_metric_hours)
-GROUP BY swarm_id, agent_id, metric, topic, hour;
 
 CREATE OR REPLACE VIEW v_agent_summary AS
 SELECT
@@ -503,7 +470,7 @@ FROM
         swarm_id, agent_id, '', '', min(timestamp), max(timestamp), 0, 0, 0, 0, 0, 0, 0, 0,
         NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, count(), 0
     FROM metrics FINAL
-    PREWHERE (swarm_id, toStartOfHour(timestamp)) IN (SELECT swarm_id, hour FROM rollup_marks WHERE source = 'metrics' GROUP BY swarm_id, hour
+    WHERE (swarm_id, toStartOfHour(timestamp)) IN (SELECT swarm_id, hour FROM rollup_marks WHERE source = 'metrics' GROUP BY swarm_id, hour
     HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120))
     GROUP BY swarm_id, agent_id
     UNION ALL
@@ -589,7 +556,7 @@ FROM
         swarm_id, agent_id, min(timestamp), max(timestamp), 0, 0, 0, 0, 0, 0, 0, 0,
         NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, count(), 0
     FROM metrics FINAL
-    PREWHERE (swarm_id, toStartOfHour(timestamp)) IN (SELECT swarm_id, hour FROM rollup_marks WHERE source = 'metrics' GROUP BY swarm_id, hour
+    WHERE (swarm_id, toStartOfHour(timestamp)) IN (SELECT swarm_id, hour FROM rollup_marks WHERE source = 'metrics' GROUP BY swarm_id, hour
     HAVING max(rolled_at) <= max(stored_at) + toIntervalSecond(120))
     GROUP BY swarm_id, agent_id
     UNION ALL
