@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from reports.compare.engine import ComparisonInput
 from reports.queries.port import (
@@ -29,6 +29,8 @@ from reports.queries.port import (
     TimeRange,
 )
 
+RowT = TypeVar("RowT")
+
 # The engine answers one question on several cores already; the second fills the gaps of the first: its planning, its
 # way over the network, its rows becoming Python's. A third only makes the others wait.
 QUESTIONS_AT_ONCE: Final = 2
@@ -42,6 +44,11 @@ def side_by_side() -> Iterator[Executor]:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def rows(answer: Future[Result[RowT]]) -> Sequence[RowT]:
+    """The rows, once they are there."""
+    return answer.result().rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +102,26 @@ class Facts:
             pool.submit(reader.dead_letters),
             pool.submit(reader.cost_by_model, swarm_ids, time),
             pool.submit(reader.agents, swarm_ids, time),
+        )
+
+    def rows(
+        self,
+    ) -> tuple[
+        Sequence[ActivityRow],
+        Sequence[AnomalyCountRow],
+        Sequence[ConfigurationRow],
+        Sequence[AnomalyRow],
+        Sequence[DeadLetterRow],
+        Sequence[ModelCostRow],
+        Sequence[AgentRow],
+    ]:
+        """All but the swarms, which a report looks at first; in the order of the fields."""
+        return (
+            rows(self.activities),
+            rows(self.anomaly_counts),
+            rows(self.configurations),
+            rows(self.anomalies),
+            rows(self.dead_letters),
+            rows(self.costs),
+            rows(self.agents),
         )

@@ -10,14 +10,14 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from models.clock import Clock, SystemClock
 from models.detect.catalogue import NAMES
 from reports.analysis.insights import sentences
 from reports.analysis.quality import quality_notes
 from reports.analysis.summary import summarise
-from reports.asking import Compared, Facts, side_by_side
+from reports.asking import Compared, Facts, rows, side_by_side
 from reports.config import OutputFormat, ReportConfig, TextFormat
 from reports.details import details
 from reports.final import of_finished_run
@@ -36,9 +36,6 @@ ANOMALIES_SHOWN = 50  # the highest scores; the count of all is shown beside the
 SWARMS_NAMED = 10  # in the message about an unknown swarm
 FILE_ID_LENGTH = 12  # of the report id in file names: 48 bits tell the reports of a directory apart
 CHART_METRICS_MAX = 4  # time lines: more make nobody wiser
-
-
-RowT = TypeVar("RowT")
 
 
 class UnknownSwarmError(ValueError):
@@ -61,38 +58,23 @@ def build_report(
     if config.kind == "final":
         config = of_finished_run(reader, config)
     swarm_ids, time = config.swarms, config.time
-    queries: dict[str, Query] = {}
-
-    def keep(answer: Future[Result[RowT]]) -> Sequence[RowT]:
-        result = answer.result()
-        queries[result.query.name] = result.query
-        return result.rows
-
     with side_by_side() as pool:
         compared = Compared.ask(pool, reader, swarm_ids, time)
         asked = Facts.ask(pool, reader, swarm_ids, time, anomalies_max=ANOMALIES_SHOWN)
         drawn = pool.submit(_windows, reader, config, asked.anomalies) if with_charts else None
-        swarms = keep(asked.swarms)
+        swarms = rows(asked.swarms)
         _require_known(reader, config, swarms)
         data = compared.input()
         more = details(reader, config, data, with_charts=with_charts)
-        activities = keep(asked.activities)
-        tasks = keep(compared.tasks)
-        anomaly_counts = keep(asked.anomaly_counts)
-        configurations = keep(asked.configurations)
-        anomalies = keep(asked.anomalies)
-        dead_letters = keep(asked.dead_letters)
-        costs = keep(asked.costs)
-        agents = keep(asked.agents)
-        windows = keep(drawn) if drawn is not None else ()
-        keep(compared.calls)
-        keep(compared.agent_metrics)
+        activities, anomaly_counts, configurations, anomalies, dead_letters, costs, agents = asked.rows()
+        windows = rows(drawn) if drawn is not None else ()
+    queries = _queries(compared, asked, drawn)
     scored, lines = _drawn_anomalies(anomalies)
     facts = functools.partial(
         summarise,
         swarms=swarms,
         activities=activities,
-        tasks=tasks,
+        tasks=data.tasks,
         anomalies=anomaly_counts,
         configurations=configurations,
     )
@@ -106,7 +88,7 @@ def build_report(
         sentences=(*sentences(more.findings, summaries, more.trend, more.breakdown, costs), *more.sentences),
         comparisons=more.findings,
         success=more.successes,
-        charts=draw(config, more.drawn(tasks, windows, scored, lines, costs)) if with_charts else (),
+        charts=draw(config, more.drawn(data.tasks, windows, scored, lines, costs)) if with_charts else (),
         anomalies=tuple(anomalies),
         anomalies_total=sum(row.anomalies for row in anomaly_counts),
         agents=tuple(agents),
@@ -183,6 +165,25 @@ def _require_known(reader: Reader, config: ReportConfig, found: Sequence[SwarmRo
     where = "in this time range" if config.from_ms is not None or config.to_ms is not None else "in the database"
     hint = f"the newest swarms are {', '.join(known)}" if known else "there is no swarm at all yet"
     raise UnknownSwarmError(f"swarm {', '.join(missing)} has no event {where}; {hint}")
+
+
+def _queries(compared: Compared, asked: Facts, windows: Future[Result[WindowRow]] | None) -> dict[str, Query]:
+    """In the order in which a reader meets what they gave."""
+    answers: list[Future[Any]] = [
+        asked.swarms,
+        asked.activities,
+        compared.tasks,
+        asked.anomaly_counts,
+        asked.configurations,
+        asked.anomalies,
+        asked.dead_letters,
+        asked.costs,
+        asked.agents,
+        *([windows] if windows is not None else []),
+        compared.calls,
+        compared.agent_metrics,
+    ]
+    return {query.name: query for query in (answer.result().query for answer in answers)}
 
 
 def _windows(reader: Reader, config: ReportConfig, anomalies: Future[Result[AnomalyRow]]) -> Result[WindowRow]:
