@@ -78,13 +78,16 @@ def weighted_sums(
     units_max = len(designs[order[0]])
     for start in range(0, units_max, BLOCK_UNITS):
         active = sum(len(designs[i]) > start for i in order)
-        # A unit's weights are the same in a short block: those of the units that nobody has are not made.
-        units = min(BLOCK_UNITS, units_max - start)
-        stacked = np.zeros((_padded(columns[active]), units), dtype=precision)
+        stacked = np.zeros((_padded(columns[active]), BLOCK_UNITS), dtype=precision)
         for place, i in enumerate(order[:active]):
             part = designs[i][start : start + BLOCK_UNITS]
             stacked[columns[place] : columns[place + 1], : len(part)] = part.T
-        products = stacked @ make(start // BLOCK_UNITS, units, draws, seed, precision)
+        # Weights of units that nobody has are not made; the product keeps its shape, and so its last digits.
+        units = min(BLOCK_UNITS, units_max - start)
+        weights = make(start // BLOCK_UNITS, units, draws, seed, precision)
+        if units < BLOCK_UNITS:
+            weights = np.concatenate([weights, np.zeros((BLOCK_UNITS - units, draws), dtype=precision)])
+        products = stacked @ weights
         sums[: columns[active]] += products[: columns[active]]
     result: list[Weights] = [sums] * len(designs)
     for place, i in enumerate(order):
