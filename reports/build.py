@@ -8,15 +8,16 @@ from __future__ import annotations
 import functools
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from models.clock import Clock, SystemClock
 from models.detect.catalogue import NAMES
 from reports.analysis.insights import sentences
 from reports.analysis.quality import quality_notes
 from reports.analysis.summary import summarise
-from reports.compare.engine import ComparisonInput
+from reports.asking import Compared, Facts, rows, side_by_side
 from reports.config import OutputFormat, ReportConfig, TextFormat
 from reports.details import details
 from reports.final import of_finished_run
@@ -27,6 +28,7 @@ from reports.queries.port import (
     Reader,
     Result,
     SwarmRow,
+    WindowRow,
 )
 from reports.render.view import Chart, Report
 
@@ -34,9 +36,6 @@ ANOMALIES_SHOWN = 50  # the highest scores; the count of all is shown beside the
 SWARMS_NAMED = 10  # in the message about an unknown swarm
 FILE_ID_LENGTH = 12  # of the report id in file names: 48 bits tell the reports of a directory apart
 CHART_METRICS_MAX = 4  # time lines: more make nobody wiser
-
-
-RowT = TypeVar("RowT")
 
 
 class UnknownSwarmError(ValueError):
@@ -59,34 +58,23 @@ def build_report(
     if config.kind == "final":
         config = of_finished_run(reader, config)
     swarm_ids, time = config.swarms, config.time
-    queries: dict[str, Query] = {}
-
-    def keep(result: Result[RowT]) -> Sequence[RowT]:
-        queries[result.query.name] = result.query
-        return result.rows
-
-    swarms = keep(reader.swarms(swarm_ids, time))
-    _require_known(reader, config, swarms)
-    activities = keep(reader.activities(swarm_ids, time))
-    tasks = keep(reader.tasks(swarm_ids, time))
-    anomaly_counts = keep(reader.anomaly_counts(swarm_ids, time))
-    configurations = keep(reader.configurations(swarm_ids))
-    anomalies = keep(reader.anomalies(swarm_ids, time, ANOMALIES_SHOWN))
-    dead_letters = keep(reader.dead_letters())
-    costs = keep(reader.cost_by_model(swarm_ids, time))
-    agents = keep(reader.agents(swarm_ids, time))
-    scored = [row for row in anomalies if row.detector not in NAMES]  # a named detector's count is no point of a series
-    lines = _line_metrics(scored)
-    windows = keep(reader.windows(swarm_ids, lines, time)) if with_charts else ()
-    data = ComparisonInput(
-        tasks, keep(reader.calls(swarm_ids, time)), keep(reader.agent_metrics(swarm_ids, time)), queries
-    )
-    more = details(reader, config, data, with_charts=with_charts)
+    with side_by_side() as pool:
+        compared = Compared.ask(pool, reader, swarm_ids, time)
+        asked = Facts.ask(pool, reader, swarm_ids, time, anomalies_max=ANOMALIES_SHOWN)
+        drawn = pool.submit(_windows, reader, config, asked.anomalies) if with_charts else None
+        swarms = rows(asked.swarms)
+        _require_known(reader, config, swarms)
+        data = compared.input()
+        more = details(reader, config, data, with_charts=with_charts)
+        activities, anomaly_counts, configurations, anomalies, dead_letters, costs, agents = asked.rows()
+        windows = rows(drawn) if drawn is not None else ()
+    queries = _queries(compared, asked, drawn)
+    scored, lines = _drawn_anomalies(anomalies)
     facts = functools.partial(
         summarise,
         swarms=swarms,
         activities=activities,
-        tasks=tasks,
+        tasks=data.tasks,
         anomalies=anomaly_counts,
         configurations=configurations,
     )
@@ -100,7 +88,7 @@ def build_report(
         sentences=(*sentences(more.findings, summaries, more.trend, more.breakdown, costs), *more.sentences),
         comparisons=more.findings,
         success=more.successes,
-        charts=draw(config, more.drawn(tasks, windows, scored, lines, costs)) if with_charts else (),
+        charts=draw(config, more.drawn(data.tasks, windows, scored, lines, costs)) if with_charts else (),
         anomalies=tuple(anomalies),
         anomalies_total=sum(row.anomalies for row in anomaly_counts),
         agents=tuple(agents),
@@ -177,6 +165,37 @@ def _require_known(reader: Reader, config: ReportConfig, found: Sequence[SwarmRo
     where = "in this time range" if config.from_ms is not None or config.to_ms is not None else "in the database"
     hint = f"the newest swarms are {', '.join(known)}" if known else "there is no swarm at all yet"
     raise UnknownSwarmError(f"swarm {', '.join(missing)} has no event {where}; {hint}")
+
+
+def _queries(compared: Compared, asked: Facts, windows: Future[Result[WindowRow]] | None) -> dict[str, Query]:
+    """In the order in which a reader meets what they gave."""
+    answers: list[Future[Any]] = [
+        asked.swarms,
+        asked.activities,
+        compared.tasks,
+        asked.anomaly_counts,
+        asked.configurations,
+        asked.anomalies,
+        asked.dead_letters,
+        asked.costs,
+        asked.agents,
+        *([windows] if windows is not None else []),
+        compared.calls,
+        compared.agent_metrics,
+    ]
+    return {query.name: query for query in (answer.result().query for answer in answers)}
+
+
+def _windows(reader: Reader, config: ReportConfig, anomalies: Future[Result[AnomalyRow]]) -> Result[WindowRow]:
+    """Of the metrics that are drawn over time, which the anomalies decide; they were asked for before."""
+    _, lines = _drawn_anomalies(anomalies.result().rows)
+    return reader.windows(config.swarms, lines, config.time)
+
+
+def _drawn_anomalies(anomalies: Sequence[AnomalyRow]) -> tuple[list[AnomalyRow], tuple[str, ...]]:
+    """Those of series, and the metrics to draw: a named detector's count is no point of a series."""
+    scored = [row for row in anomalies if row.detector not in NAMES]
+    return scored, _line_metrics(scored)
 
 
 def _line_metrics(anomalies: Sequence[AnomalyRow]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from itertools import combinations
 from typing import Any, Final, Literal, TypeVar
 
 from models.clock import Clock, SystemClock
+from reports.asking import Compared, side_by_side
 from reports.build import UnknownSwarmError
 from reports.compare.engine import ComparisonInput, compare_strata
 from reports.compare.finding import Finding, SuccessFinding
@@ -100,9 +101,12 @@ def build_comparison(client: Any, request: ComparisonRequest, *, clock: Clock | 
         queries[result.query.name] = result.query
         return result.rows
 
-    swarms = keep(reader.swarms(names, time))
-    require_known(reader, request, {row.swarm_id for row in swarms})
-    data = _input(reader, names, time, queries)
+    with side_by_side() as pool:
+        compared = Compared.ask(pool, reader, names, time)
+        swarms = keep(pool.submit(reader.swarms, names, time).result())
+        require_known(reader, request, {row.swarm_id for row in swarms})
+        data = compared.input()
+    queries.update(data.queries)
     parts = _strata(client, request, queries)
     findings, successes = compare_strata(request.pairs, data, parts, metrics=request.metrics, pairing=request.pairing)
     turned = (*reversals(findings, data.tasks), *reversed_strata(findings))
@@ -136,14 +140,6 @@ def require_known(reader: Reader, request: ComparisonRequest, found: set[str]) -
     raise UnknownSwarmError(f"{word}{', '.join(missing)} has no event{under} {where}; {hint}")
 
 
-def _input(reader: Reader, names: Sequence[str], time: TimeRange, queries: dict[str, Query]) -> ComparisonInput:
-    tasks, calls = reader.tasks(names, time), reader.calls(names, time)
-    metrics = reader.agent_metrics(names, time)
-    for result in (tasks, calls, metrics):
-        queries[result.query.name] = result.query
-    return ComparisonInput(tasks.rows, calls.rows, metrics.rows, queries)
-
-
 def _strata(client: Any, request: ComparisonRequest, queries: dict[str, Query]) -> dict[str, ComparisonInput]:
     """The rows of each value of the key, by `key=value`."""
     if not request.stratify:
@@ -154,14 +150,15 @@ def _strata(client: Any, request: ComparisonRequest, queries: dict[str, Query]) 
     if len(found.rows) < 2:  # one part is the whole: to test it again would only weaken the correction
         return {}
     parts = stratified_sides(sides, request.stratify, [value for value, _ in found.rows])
-    own: dict[str, Query] = {}
-    data = _input(SideReader(client, [side for side, _, _ in parts.values()]), list(parts), time, own)
-    queries.update({f"strata_{name}": query for name, query in own.items()})
+    with side_by_side() as pool:
+        reader = SideReader(client, [side for side, _, _ in parts.values()])
+        data = Compared.ask(pool, reader, list(parts), time).input()
+    queries.update({f"strata_{name}": query for name, query in data.queries.items()})
     tasks, calls = unstratified(data.tasks, parts), unstratified(data.calls, parts)
     metrics = unstratified(data.agent_metrics, parts)
     return {
         f"{request.stratify}={value}": ComparisonInput(
-            tasks.get(value, []), calls.get(value, []), metrics.get(value, []), own
+            tasks.get(value, []), calls.get(value, []), metrics.get(value, []), data.queries
         )
         for value, _ in found.rows
     }

@@ -142,5 +142,5 @@ def _case(number: int, a: Side, b: Side, problem: Problem) -> Case:
 
 def _around(side: Side, offset: FloatArray) -> FloatArray:
     """Mean squared distance of a side's values from a point."""
-    own: FloatArray = side.size**2 * (side.z**2).mean(axis=0)
+    own: FloatArray = side.size**2 * side.square
     return own + (side.offset - offset) ** 2

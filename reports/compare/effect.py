@@ -23,11 +23,15 @@ def _rank_biserial(pair: Aligned) -> float:
     difference = difference[difference != 0]
     if not len(difference):
         return 0.0
+    n = len(difference)
     distance = np.abs(difference)
-    ordered = np.sort(distance)
-    # Twice the mean rank of tied values.
-    ranks = np.searchsorted(ordered, distance, "left") + np.searchsorted(ordered, distance, "right") + 1
-    return float((np.sign(difference) * ranks).sum() / ranks.sum())
+    order = np.argsort(distance)
+    ordered = distance[order]
+    if (ordered[1:] > ordered[:-1]).all():
+        ranks = np.arange(2, 2 * n + 2, 2)  # twice the rank
+    else:  # twice the mean rank of tied values
+        ranks = np.searchsorted(ordered, ordered, "left") + np.searchsorted(ordered, ordered, "right") + 1
+    return float((np.sign(difference[order]) * ranks).sum() / ranks.sum())  # sums of whole numbers, so exact
 
 
 def _cliffs_delta(pair: Aligned) -> float:

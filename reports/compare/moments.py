@@ -37,6 +37,7 @@ class Side:
     size: FloatArray
     design: FloatArray  # its sums are the number of units and every first and second moment
     total: Sums
+    square: FloatArray  # mean of each z * z
 
     @classmethod
     def of(cls, name: str, values: FloatArray) -> Side:
@@ -46,7 +47,7 @@ class Side:
         z = (values - offset) / size
         products = [z[:, i] * z[:, j] for i, j in _column_pairs(z.shape[1])]
         design = np.column_stack([np.ones(len(z)), z, *products])
-        return cls(name, z, offset, size, design, Sums.of(design.sum(axis=0), z.shape[1]))
+        return cls(name, z, offset, size, design, Sums.of(design.sum(axis=0), z.shape[1]), (z**2).mean(axis=0))
 
     @property
     def columns(self) -> int:
@@ -85,7 +86,8 @@ class Sums:
         first = tuple(shift[i] * self.count + factor[i] * self.first[i] for i in range(k))
         second = []
         for (i, j), product in zip(_column_pairs(k), self.second, strict=True):
-            mixed = shift[i] * factor[j] * self.first[j] + shift[j] * factor[i] * self.first[i]
+            mixed = shift[i] * factor[j] * self.first[j]
+            mixed = mixed + (mixed if i == j else shift[j] * factor[i] * self.first[i])
             second.append(shift[i] * shift[j] * self.count + mixed + factor[i] * factor[j] * product)
         return Sums(self.count, first, tuple(second))
 
@@ -106,24 +108,28 @@ class Moments:
         """`sums` are of (x - offset) / size; the numbers come back on the scale of x."""
         units = np.maximum(sums.count, 1.0)
         shift = tuple(first / units for first in sums.first)
-        theta, spread = np.zeros(np.shape(shift[0])), np.zeros(np.shape(shift[0]))  # shape (): all units once
-        usable = np.ones(np.shape(shift[0]), dtype=np.bool_)
+        terms: list[Number] = []
+        spread: Number = 0.0
+        usable = np.ones(np.shape(shift[0]), dtype=np.bool_)  # shape (): all units once
         slope: list[Number] = []
         with np.errstate(divide="ignore", invalid="ignore"):
             for i, sign in enumerate(signs):
                 mean = offset[i] + shift[i] * size[i]
                 if scale == "log":
                     usable &= mean > 0
-                    theta += sign * np.log(mean)
+                    terms.append(np.log(mean) if sign == 1 else sign * np.log(mean))
                     slope.append(sign * size[i] / mean)
                 else:
-                    theta += sign * mean
+                    terms.append(mean if sign == 1 else sign * mean)
                     slope.append(sign * size[i])
             for (i, j), product in zip(_column_pairs(len(signs)), sums.second, strict=True):
                 covariance = product / units - shift[i] * shift[j]
                 covariance *= slope[i] * slope[j]
-                spread += covariance if i == j else 2.0 * covariance
-        return cls(sums.count, shift, tuple(slope), theta, np.maximum(spread, 0.0, out=spread), usable)
+                if i != j:
+                    covariance *= 2.0
+                spread = covariance if (i, j) == (0, 0) else spread + covariance
+        theta = np.asarray(sum(terms[1:], terms[0]))
+        return cls(sums.count, shift, tuple(slope), theta, np.maximum(spread, 0.0), usable)
 
     def reordered(self, order: npt.NDArray[np.intp]) -> Moments:
         """The same draws in another order; only what unpaired sides are compared by."""

@@ -31,7 +31,8 @@ def quantile_difference(pair: Aligned, bounds_a: Bounds | None, bounds_b: Bounds
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    p_a, p_b, both = float(a.mean()), float(b.mean()), float((a & b).mean())
+    n = len(a)
+    p_a, p_b, both = np.count_nonzero(a) / n, np.count_nonzero(b) / n, np.count_nonzero(a & b) / n
     spread = p_a * (1 - p_a) * p_b * (1 - p_b)
     return (both - p_a * p_b) / math.sqrt(spread) if spread > 0 else 0.0
 

@@ -11,6 +11,7 @@ draws no more than one of a single pair.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -32,7 +33,7 @@ POISSON_BYTES: Final = (94, 94, 49, 13, 5, 1)
 
 _BOOTSTRAP, _SWAP, _LABEL, _ORDER = range(4)  # what a stream of random numbers is for
 
-BlockMaker = Callable[[int, int, int, Precision], Weights]
+BlockMaker = Callable[[int, int, int, int, Precision], Weights]
 
 
 def poisson_table() -> FloatArray:
@@ -40,27 +41,31 @@ def poisson_table() -> FloatArray:
     return np.repeat(np.arange(len(POISSON_BYTES), dtype=np.float64), POISSON_BYTES)
 
 
-def bootstrap_block(number: int, draws: int, seed: int, precision: Precision) -> Weights:
-    """How often each unit of a block is in each draw: a Poisson(1) resample, read from random bytes."""
-    noise = _bytes(_BOOTSTRAP, number, draws, seed)
+def bootstrap_block(number: int, units: int, draws: int, seed: int, precision: Precision) -> Weights:
+    """How often each of a block's first units is in each draw: a Poisson(1) resample, read from random bytes."""
+    rng = np.random.default_rng((seed, _BOOTSTRAP, number))
+    noise = np.frombuffer(rng.bytes(units * draws), dtype=np.uint8).reshape(units, draws)
     weights: Weights = np.take(poisson_table().astype(precision), noise, mode="clip")
     return weights
 
 
-def swap_block(number: int, draws: int, seed: int, precision: Precision) -> Weights:
+def swap_block(number: int, units: int, draws: int, seed: int, precision: Precision) -> Weights:
     """Paired permutation: 1 where the sides of a pair are exchanged."""
     rng = np.random.default_rng((seed, _SWAP, number))
-    noise = np.frombuffer(rng.bytes(BLOCK_UNITS * -(-draws // 8)), dtype=np.uint8)
-    return np.unpackbits(noise.reshape(BLOCK_UNITS, -1), axis=1, count=draws).astype(precision)
+    noise = np.frombuffer(rng.bytes(units * -(-draws // 8)), dtype=np.uint8)
+    return np.unpackbits(noise.reshape(units, -1), axis=1, count=draws).astype(precision)
 
 
+@lru_cache(maxsize=128)  # 80 KB each: the sides of a comparison; each of its measures asks again
 def order_of_draws(name: str, *, draws: int, seed: int) -> npt.NDArray[np.intp]:
     """A side's own order of the draws: with it two sides resampled by the same weights are independent.
 
     A draw then pairs row r of one side with row s of the other; one row in `draws` meets itself, by chance.
     """
     words = np.frombuffer(name.encode().ljust(-(-max(len(name.encode()), 1) // 4) * 4, b"\0"), dtype="<u4")
-    return np.random.default_rng((seed, _ORDER, *words.tolist())).permutation(draws)
+    order = np.random.default_rng((seed, _ORDER, *words.tolist())).permutation(draws)
+    order.flags.writeable = False
+    return order
 
 
 def weighted_sums(
@@ -77,7 +82,12 @@ def weighted_sums(
         for place, i in enumerate(order[:active]):
             part = designs[i][start : start + BLOCK_UNITS]
             stacked[columns[place] : columns[place + 1], : len(part)] = part.T
-        products = stacked @ make(start // BLOCK_UNITS, draws, seed, precision)
+        # Weights of units that nobody has are not made; the product keeps its shape, and so its last digits.
+        units = min(BLOCK_UNITS, units_max - start)
+        weights = make(start // BLOCK_UNITS, units, draws, seed, precision)
+        if units < BLOCK_UNITS:
+            weights = np.concatenate([weights, np.zeros((BLOCK_UNITS - units, draws), dtype=precision)])
+        products = stacked @ weights
         sums[: columns[active]] += products[: columns[active]]
     result: list[Weights] = [sums] * len(designs)
     for place, i in enumerate(order):
@@ -126,8 +136,3 @@ def _shuffled(rng: np.random.Generator, rows: int, n_a: int, total: int) -> npt.
 def _drawn(rng: np.random.Generator, rows: int, n_a: int, total: int) -> npt.NDArray[np.bool_]:
     noise = np.frombuffer(rng.bytes(2 * rows * total), dtype=np.uint16)
     return (noise < round(65_536 * n_a / total)).reshape(rows, total)
-
-
-def _bytes(kind: int, number: int, draws: int, seed: int) -> npt.NDArray[np.uint8]:
-    rng = np.random.default_rng((seed, kind, number))
-    return np.frombuffer(rng.bytes(BLOCK_UNITS * draws), dtype=np.uint8).reshape(BLOCK_UNITS, draws)

@@ -11,6 +11,7 @@ pair of sizes, as a shuffle of 20 among 50 is none of 20 among 40.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from reports.compare.cases import Case
 from reports.compare.moments import Difference, Moments, Side, Sums
 from reports.compare.resample import (
+    EXACT_LABELS_MAX,
     FloatArray,
     Weights,
     bootstrap_block,
@@ -153,6 +155,8 @@ def _relabelled(cases: Sequence[Case], n_first: int, n_second: int, *, draws: in
             one = called_first[id(first)].around(first, offset, size) + called_second[id(second)].around(
                 second, offset, size
             )
+            if n_first + n_second <= EXACT_LABELS_MAX:  # every shuffle calls as many units a as there are
+                one = replace(one, count=float(n_first))
             both = first.total.around(first, offset, size) + second.total.around(second, offset, size)
             moments = [
                 Moments.of(part, offset=offset, size=size, signs=case.signs, scale=case.scale)

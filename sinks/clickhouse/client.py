@@ -3,7 +3,8 @@
 In: settings. Out: a clickhouse_connect client over HTTP(S), in UTC.
 Never: retries, keeps a server session (sessions forbid concurrent queries), shows a password.
 
-A client is for one thread at a time. The embedded engine and a server differ only in MURMUR_CLICKHOUSE_URL.
+Without a session several threads may ask through one client at once, each question on a connection of its pool; an
+insert is for one thread at a time. The embedded engine and a server differ only in MURMUR_CLICKHOUSE_URL.
 """
 
 from __future__ import annotations

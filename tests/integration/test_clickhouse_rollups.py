@@ -114,6 +114,31 @@ def test_rolled_up_hours_are_read_from_the_roll_up_and_not_from_the_windows(clie
     assert read(client, "SELECT * FROM v_swarm_hours ORDER BY window_start") == before
 
 
+def test_percentiles_are_stored_with_a_roll_up_and_computed_for_one_made_before_they_were(client: Client) -> None:
+    columns = ("p50", "p90", "p95", "p99")
+
+    def stored() -> set[str]:
+        rows = client.query(
+            "SELECT DISTINCT column FROM system.parts_columns WHERE database = currentDatabase() "
+            f"AND table = 'window_rollups' AND active AND column IN {columns}"
+        ).result_rows
+        return {name for (name,) in rows}
+
+    windows = random_windows(10)
+    migrate.down(client, to_version=14, allow_data_loss=True)
+    store(client, windows)
+    roll_up(client)
+    migrate.apply(client)
+    assert stored() == set()
+    assert_rolled_views_show(client, windows)
+    more = {key: [*parts, [(4.0, 1.0)]] for key, parts in windows.items()}
+    store(client, more)
+    roll_up(client)
+    assert stored() == set(columns)
+    assert changed_hours(client) == 0
+    assert_rolled_views_show(client, more)
+
+
 def test_a_late_generation_shows_at_once_and_its_hour_is_rolled_up_again(client: Client) -> None:
     windows = random_windows(2)
     store(client, windows)

@@ -359,13 +359,13 @@ def test_the_poisson_bytes_have_mean_and_variance_one() -> None:
 
 def test_resamples_are_what_they_claim_and_the_same_each_time() -> None:
     draws = 4_000
-    weights, swaps = (make(3, draws, 7, np.float64) for make in (bootstrap_block, swap_block))
+    weights, swaps = (make(3, BLOCK_UNITS, draws, 7, np.float64) for make in (bootstrap_block, swap_block))
     assert weights.shape == swaps.shape == (BLOCK_UNITS, draws)
     assert weights.mean() == pytest.approx(1, abs=0.01)
     assert weights.var() == pytest.approx(1, abs=0.02)
     assert swaps.mean() == pytest.approx(0.5, abs=0.01)
-    assert (weights == bootstrap_block(3, draws, 7, np.float32)).all()
-    assert not (weights == bootstrap_block(4, draws, 7, np.float64)).all()
+    assert (weights == bootstrap_block(3, BLOCK_UNITS, draws, 7, np.float32)).all()
+    assert not (weights == bootstrap_block(4, BLOCK_UNITS, draws, 7, np.float64)).all()
 
 
 @pytest.mark.parametrize("n", [7, 300, 5_000])
@@ -388,6 +388,6 @@ def test_a_designs_sums_do_not_depend_on_the_designs_beside_it(n: int) -> None:
     def sums(*designs: np.ndarray) -> np.ndarray:
         return weighted_sums(bootstrap_block, designs, draws=500, seed=7, precision=np.float64)[0]
 
-    weights = np.concatenate([bootstrap_block(i, 500, 7, np.float64) for i in range(3)])[:n]
+    weights = np.concatenate([bootstrap_block(i, BLOCK_UNITS, 500, 7, np.float64) for i in range(3)])[:n]
     assert sums(own) == pytest.approx(own.T @ weights)
     assert (sums(own) == sums(own, *others)).all()
