@@ -7,13 +7,18 @@ Never: waits longer than START_GRACE_S once cancelled.
 from __future__ import annotations
 
 import asyncio
+import logging
+import random
 from collections.abc import Coroutine
 from typing import Any, Final
 
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
 
 from models.settings import Settings
 from sinks.kafka.security import client_options
+
+log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_MS: Final = 40_000  # aiokafka's own
 START_GRACE_S: Final = 1.0  # a broker that is there answers the first question in milliseconds
@@ -38,7 +43,10 @@ async def start_whole(starting: Coroutine[Any, Any, Any]) -> None:
 
 
 async def ask_broker(settings: Settings, request: Any, *, request_timeout_ms: int = REQUEST_TIMEOUT_MS) -> Any:
-    """The response of any node to one request, over a connection of its own. Raises KafkaError when none answers."""
+    """The response of any node to one request, over a connection of its own. Raises KafkaError when none answers.
+
+    A cluster goes on naming a node that has died for some seconds, so each is asked until one answers.
+    """
     client = AIOKafkaClient(
         bootstrap_servers=settings.kafka_bootstrap,
         client_id="murmur-question",
@@ -47,6 +55,13 @@ async def ask_broker(settings: Settings, request: Any, *, request_timeout_ms: in
     )
     try:
         await start_whole(client.bootstrap())
-        return await client.send(client.get_random_node(), request)
+        nodes = [broker.nodeId for broker in client.cluster.brokers()]
+        random.shuffle(nodes)
+        for node in nodes[:-1]:
+            try:
+                return await client.send(node, request)
+            except KafkaError as error:
+                log.debug("broker_node_silent node=%s %r", node, error)
+        return await client.send(nodes[-1] if nodes else None, request)
     finally:
         await client.close()

@@ -61,11 +61,9 @@ def test_rows_equal_the_recount_after_workers_lost_the_network_to_the_broker(
     with cabled_kafka(WORKERS) as (broker, cables):
         settings = settings.model_copy(update={"kafka_bootstrap": broker.bootstrap, "partitions": PARTITIONS})
         addresses = {name: cable.address for name, cable in cables.items()}
-        bursts = Traffic(scale.SEED + 5, PARTITIONS)
+        traffic, bursts = Traffic(scale.SEED + 4, PARTITIONS), Traffic(scale.SEED + 5, PARTITIONS)
         with installation(broker, settings, workers=len(WORKERS), bootstraps=addresses) as running:
-            with Load(
-                broker.bootstrap, Traffic(scale.SEED + 4, PARTITIONS).records, records_per_s=RECORDS_PER_S
-            ) as load:
+            with Load(broker.bootstrap, traffic.records, records_per_s=RECORDS_PER_S) as load:
                 end_s = time.monotonic() + scale.seconds(1)
                 forms: list[Form] = []
                 while time.monotonic() < end_s or sum(running.faults.values()) < len(FORMS):
