@@ -19,6 +19,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
+from sinks.kafka.metadata import create_no_topics
 from streams.topics import FETCH_WAIT_MS
 
 
@@ -112,6 +113,7 @@ class CheckpointThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # Faust passes 1,500 and has no setting
+        create_no_topics(consumer._client)
         return consumer
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
