@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import aiokafka
 import faust
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
@@ -122,6 +123,17 @@ class CheckpointThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # 
         held = self.assignment()
         ours = {tp: offset for tp, offset in offsets.items() if tp in held}
         return bool(ours) and await super()._commit(ours)
+
+
+class EvenAssignor(PartitionAssignor):  # type: ignore[misc]  # Faust's types are not followed
+    """Faust's own sharing-out, in which partitions stay where they are, without the standby copies we have no use for.
+
+    With standby copies (Faust's default is one) a worker that comes to others gets nothing as long as none of these has
+    more than its share rounded up: of four partitions two workers keep two each, and a third waits for ever.
+    """
+
+    def __init__(self, app: faust.App, replicas: int = 0) -> None:
+        super().__init__(app, replicas=0)
 
 
 class CheckpointTransport(driver.Transport):  # type: ignore[misc]  # Faust's types are not followed

@@ -26,7 +26,6 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.kafka]
 
 WORKERS = ("worker-1", "worker-2", "worker-3")
-PARTITIONS = 6  # two a worker: of four, the group may leave the one that comes back without any
 RECORDS_PER_S = 150
 BURST_RECORDS = 2_000  # just before a cut: the worker has fetched more than it has folded when it becomes a zombie
 WITHIN_SESSION_S = (1.0, 3.0)  # the session is 6 s
@@ -59,9 +58,9 @@ def test_rows_equal_the_recount_after_workers_lost_the_network_to_the_broker(
 ) -> None:
     slowest_s, folded_cut_off = 0.0, 0
     with cabled_kafka(WORKERS) as (broker, cables):
-        settings = settings.model_copy(update={"kafka_bootstrap": broker.bootstrap, "partitions": PARTITIONS})
+        settings = settings.model_copy(update={"kafka_bootstrap": broker.bootstrap})
         addresses = {name: cable.address for name, cable in cables.items()}
-        traffic, bursts = Traffic(scale.SEED + 4, PARTITIONS), Traffic(scale.SEED + 5, PARTITIONS)
+        traffic, bursts = Traffic(scale.SEED + 4), Traffic(scale.SEED + 5)
         with installation(broker, settings, workers=len(WORKERS), bootstraps=addresses) as running:
             with Load(broker.bootstrap, traffic.records, records_per_s=RECORDS_PER_S) as load:
                 end_s = time.monotonic() + scale.seconds(1)
