@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from models.alerts.command import Command
 from models.settings import Settings
+from sinks.kafka.metadata import create_no_topics
 from sinks.kafka.security import client_options
 from streams.topics import ALERT_COMMANDS, broker_error, ensure_topics, full_name
 
@@ -32,6 +33,7 @@ async def send_command(settings: Settings, command: Command) -> None:
         request_timeout_ms=SEND_TIMEOUT_MS,
         **client_options(settings),
     )
+    create_no_topics(producer.client)
     try:
         await producer.start()
         value = msgspec.json.encode(command)

@@ -36,6 +36,7 @@ from sinks.channels.delivery import ChannelDelivery
 from sinks.channels.registry import routes
 from sinks.clickhouse.sink import ClickHouseSink
 from sinks.delivery import backoff_s
+from sinks.kafka.metadata import create_no_topics
 from sinks.kafka.security import client_options
 from sinks.kafka.sink import KafkaSink
 from streams import logs
@@ -160,6 +161,7 @@ class AlertWorker:
             fetch_max_wait_ms=FETCH_WAIT_MS,
             **client_options(self._settings),
         )
+        create_no_topics(consumer._client)
         tasks: list[asyncio.Future[Any]] = []
         try:
             if not await self._until_up(consumer.start):
@@ -177,8 +179,7 @@ class AlertWorker:
                 for route in self._routes
             ]
             parts = [self._read(consumer, places), self._watch(consumer), self._report(consumer, places)]
-            parts += [self._rows(store) for store in self._stores]
-            parts += [delivery.run() for delivery in self._deliveries]
+            parts += [*map(self._rows, self._stores), *(delivery.run() for delivery in self._deliveries)]
             tasks = [asyncio.ensure_future(part) for part in parts]
             stop = asyncio.ensure_future(self._stop.wait())
             done, _ = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
@@ -199,9 +200,8 @@ class AlertWorker:
             topic, count = full_name(self._settings, name), await partition_count(self._settings, name)
             places |= {TopicPartition(topic, number): Place(name, number) for number in range(count)}
         offsets = self._own().state.offsets
-        ends: Mapping[TopicPartition, int] = {}
-        if any(str(place) not in offsets for place in places.values()):
-            ends = await log_ends(consumer, list(places))
+        new = any(str(place) not in offsets for place in places.values())
+        ends: Mapping[TopicPartition, int] = await log_ends(consumer, list(places)) if new else {}
         consumer.assign(list(places))
         for partition, place in places.items():
             at = offsets.setdefault(str(place), ends.get(partition, 0))

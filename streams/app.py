@@ -19,7 +19,7 @@ from models.settings import Settings
 from models.tls import kafka_tls
 from streams.containers import CHUNKS_BUFFERED_MAX
 from streams.engine import Engine, Partition
-from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema
+from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema, EvenAssignor
 from streams.log_probe import answered, first_record, log_ends, reader
 from streams.topics import SOURCE_TOPICS, full_name
 from streams.whole_read import READABLE_WITHIN_S
@@ -52,6 +52,7 @@ def build_app(settings: Settings, engine: Engine, *, joined: Callable[[str], Non
         broker=[f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")],
         broker_credentials=_credentials(settings),
         ConsumerScheduler=ChunkScheduler,
+        PartitionAssignor=EvenAssignor,
         store="memory://",
         datadir=str(settings.home / "faust"),
         web_enabled=False,

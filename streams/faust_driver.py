@@ -15,10 +15,12 @@ from typing import Any, ClassVar
 
 import aiokafka
 import faust
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
+from sinks.kafka.metadata import create_no_topics
 from streams.topics import FETCH_WAIT_MS
 
 
@@ -112,6 +114,7 @@ class CheckpointThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # Faust passes 1,500 and has no setting
+        create_no_topics(consumer._client)
         return consumer
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
@@ -120,6 +123,17 @@ class CheckpointThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # 
         held = self.assignment()
         ours = {tp: offset for tp, offset in offsets.items() if tp in held}
         return bool(ours) and await super()._commit(ours)
+
+
+class EvenAssignor(PartitionAssignor):  # type: ignore[misc]  # Faust's types are not followed
+    """Faust's own sharing-out, in which partitions stay where they are, without the standby copies we have no use for.
+
+    With standby copies (Faust's default is one) a worker that comes to others gets nothing as long as none of these has
+    more than its share rounded up: of four partitions two workers keep two each, and a third waits for ever.
+    """
+
+    def __init__(self, app: faust.App, replicas: int = 0) -> None:
+        super().__init__(app, replicas=0)
 
 
 class CheckpointTransport(driver.Transport):  # type: ignore[misc]  # Faust's types are not followed

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from models.codecs.records import RawRecord
 from models.settings import Settings
+from sinks.kafka.metadata import create_no_topics
 from sinks.kafka.security import client_options
 from sinks.kafka.starting import start_whole
 from streams.topics import SOURCE_TOPICS, BrokerAwayError, full_name, partitions_of
@@ -53,6 +54,7 @@ async def reader(settings: Settings, *, group: str | None = None) -> AsyncGenera
         fetch_max_wait_ms=FETCH_WAIT_MS,
         **client_options(settings),
     )
+    create_no_topics(consumer._client)
     try:
         await start_whole(consumer.start())
         yield consumer

@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from models.settings import Settings
+from sinks.kafka.metadata import create_no_topics
 from sinks.kafka.security import client_options
 from sinks.kafka.starting import start_whole
 from streams.log_probe import log_ends, reader
@@ -196,6 +197,7 @@ class TopicSnapshots:
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             **client_options(self._settings),
         )
+        create_no_topics(producer.client)
         try:
             await start_whole(producer.start())
             yield producer, self._header.partition % await partition_count(self._settings, STATE)

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from models.settings import Settings
+from sinks.kafka.metadata import create_no_topics
 from sinks.kafka.security import client_options
 from streams.topics import FETCH_WAIT_MS, broker_error, full_name, partition_count
 from streams.whole_read import Gaps, read_whole
@@ -30,7 +31,7 @@ async def subscribe(settings: Settings, topic: str, *, from_beginning: bool = Fa
     Records whose value is not a JSON object (dead letters carry the original bytes) are yielded as
     {"value": bytes, "headers": {...}}.
     """
-    await partition_count(settings, topic)  # a consumer of a topic that is not there lets the broker create it
+    await partition_count(settings, topic)  # a topic that is not there is told at once
     consumer = AIOKafkaConsumer(
         full_name(settings, topic),
         bootstrap_servers=settings.kafka_bootstrap,
@@ -40,6 +41,7 @@ async def subscribe(settings: Settings, topic: str, *, from_beginning: bool = Fa
         fetch_max_wait_ms=FETCH_WAIT_MS,
         **client_options(settings),
     )
+    create_no_topics(consumer._client)
     try:
         await consumer.start()
     except (KafkaError, OSError) as error:

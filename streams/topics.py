@@ -211,11 +211,12 @@ async def log_ids(settings: Settings, *, timeout_s: float = 30.0) -> dict[str, s
             found = await read_topic_ids(settings, names)
             if len(found) == len(names):
                 return found
-            problem = f"unknown topics {sorted(set(names) - set(found))}"
+            gone = " and ".join(sorted(set(names) - set(found)))
+            problem = f"no topic {gone}: it was deleted, or never made. A worker that starts makes it"
         except KafkaConnectionError:
-            problem = "no broker answers"
+            problem = "no topic ids: no broker answers"
         except (KafkaError, OSError) as error:
-            problem = repr(error)
+            problem = f"no topic ids: {error!r}"
         if asyncio.get_running_loop().time() >= deadline:
-            raise BrokerAwayError(f"Kafka at {settings.kafka_bootstrap}: no topic ids: {problem}")
+            raise BrokerAwayError(f"Kafka at {settings.kafka_bootstrap}: {problem}")
         await asyncio.sleep(0.2)

@@ -236,7 +236,10 @@ class _Worker:
             # Not a PermanentSinkError: what a write does not mind (a schema already newer than us) stalls nobody, and
             # what it does mind ends the worker.
             faults = [e for e in found if isinstance(e, Exception) and not isinstance(e, PermanentSinkError)]
-            self._unreachable = " ".join(str(faults[0]).split()) if faults else None
+            fault = " ".join(str(faults[0]).split()) if faults else None
+            if fault is not None and self._unreachable is None:
+                log.warning("server_fault %s", fault)
+            self._unreachable = fault
 
     async def _watch_progress(self, engine: Engine, app: faust.App) -> None:
         """Ends the worker when a record waits in the log, nothing is known to be wrong, and it is not folded."""

@@ -20,6 +20,7 @@ from aiokafka.errors import (
     AuthenticationMethodNotSupported,
     ClusterAuthorizationFailedError,
     InvalidTopicError,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     PolicyViolationError,
@@ -32,6 +33,7 @@ from aiokafka.errors import (
 
 from models.settings import Settings
 from sinks.base import Batch, PermanentSinkError, RejectedRow, RetryableSinkError, SinkError, WriteResult
+from sinks.kafka.metadata import create_no_topics
 from sinks.kafka.records import KEY_COLUMNS, Record, records
 from sinks.kafka.security import client_options
 from sinks.kafka.starting import start_whole
@@ -93,15 +95,19 @@ class KafkaSink:
             max_request_size=RECORD_BYTES_MAX,
             request_timeout_ms=self._request_timeout_ms,
         )
+        create_no_topics(producer.client)
         try:
             await asyncio.wait_for(start_whole(producer.start()), START_TIMEOUT_S)
+            # All of them now: what the broker then does not know of is gone, written to or not.
+            if not await asyncio.wait_for(producer.client.set_topics(self._topics.values()), START_TIMEOUT_S):
+                raise KafkaConnectionError("no metadata")
         except (KafkaError, OSError, TimeoutError) as error:
             await producer.stop()
             raise self._translate(error) from None
         self._producer = producer
 
     async def health(self) -> None:
-        """Returns when a broker answers a metadata request."""
+        """Returns when a broker answers and knows every topic."""
         producer = self._connected()
         try:
             answered = await asyncio.wait_for(producer.client.force_metadata_update(), self._request_timeout_ms / 1000)
@@ -109,6 +115,9 @@ class KafkaSink:
             raise self._translate(error) from None
         if not answered:
             raise RetryableSinkError(f"{self._where}: no broker answers; is it running?")
+        for topic in self._topics.values():
+            if producer.client.cluster.partitions_for_topic(topic) is None:
+                raise self._translate(UnknownTopicOrPartitionError(), topic)
 
     async def write(self, batch: Batch) -> WriteResult:
         """Sends every row and awaits every acknowledgement."""
@@ -207,13 +216,19 @@ class KafkaSink:
             raise RetryableSinkError(f"{self._where}: not connected; call start first")
         return self._producer
 
+    def _is_gone(self, topic: str) -> bool:
+        """Whether the broker said last that there is no such topic: sends then only time out."""
+        return self._producer is not None and self._producer.client.cluster.partitions_for_topic(topic) is None
+
     def _translate(self, error: BaseException, topic: str = "") -> SinkError:
         where = f"{self._where} topic {topic}" if topic else self._where
         text = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, _PERMANENT):
             return PermanentSinkError(f"{where}: {text}: check the broker's users, access rules and policies")
-        if isinstance(error, UnknownTopicOrPartitionError):
-            return RetryableSinkError(f"{where}: the topic does not exist (the worker creates it at start)")
+        if isinstance(error, UnknownTopicOrPartitionError) or (topic and self._is_gone(topic)):
+            return RetryableSinkError(
+                f"{where}: the topic does not exist: it was deleted, or never made. A worker that starts makes it"
+            )
         return RetryableSinkError(f"{where}: {type(error).__name__}: {text}; is the broker running?")
 
 

@@ -114,19 +114,19 @@ def embedded_broker(topics: Sequence[str] = DEFAULT_TOPICS, *, partitions: int =
         broker.stop()
 
 
-def create_topics(bootstrap: str, topics: Sequence[str], *, partitions: int = 4) -> None:
+def create_topics(bootstrap: str, topics: Sequence[str], *, partitions: int = 4, replicas: int = 1) -> None:
     """Creates the topics; for use outside an event loop."""
-    asyncio.run(acreate_topics(bootstrap, topics, partitions=partitions))
+    asyncio.run(acreate_topics(bootstrap, topics, partitions=partitions, replicas=replicas))
 
 
-async def acreate_topics(bootstrap: str, topics: Sequence[str], *, partitions: int = 4) -> None:
+async def acreate_topics(bootstrap: str, topics: Sequence[str], *, partitions: int = 4, replicas: int = 1) -> None:
     """Creates the topics."""
     from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(name, partitions, 1) for name in topics])
+        await admin.create_topics([NewTopic(name, partitions, replicas) for name in topics])
     finally:
         await admin.close()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -40,10 +40,13 @@ class Broker(Protocol):
 class Installation:
     """`workers` by name; every fault is counted in `faults`."""
 
-    def __init__(self, broker: Broker, settings: Settings, clickhouse_url: str | None) -> None:
+    def __init__(
+        self, broker: Broker, settings: Settings, clickhouse_url: str | None, bootstraps: Mapping[str, str]
+    ) -> None:
         self.broker = broker
         self.settings = settings
         self._of_workers = settings.model_copy(update={"clickhouse_url": clickhouse_url or settings.clickhouse_url})
+        self._bootstraps = bootstraps
         self.workers: dict[str, WorkerProcess] = {}
         self.faults: dict[str, int] = {}
         self._folded = 0
@@ -51,7 +54,9 @@ class Installation:
 
     def start(self, name: str) -> WorkerProcess:
         """Starts a worker, or starts it again."""
-        process = self.workers.setdefault(name, WorkerProcess(self._of_workers, name))
+        bootstrap = self._bootstraps.get(name, self.settings.kafka_bootstrap)
+        settings = self._of_workers.model_copy(update={"kafka_bootstrap": bootstrap})
+        process = self.workers.setdefault(name, WorkerProcess(settings, name))
         return process.start()
 
     def kill(self, name: str) -> None:
@@ -79,13 +84,28 @@ class Installation:
 
     def all_owned(self, without: str = "") -> bool:
         """Whether the workers, `without` this one, say that they own every partition."""
-        owned: set[str] = set()
+        owned = {place for name, places in self.assigned().items() if name != without for place in places}
+        return owned == self._places()
+
+    def shared_out(self) -> bool:
+        """Whether every worker says that it is ready and owns something, and every partition has one owner."""
+        owned = self.assigned()
+        said = sorted(place for places in owned.values() for place in places)
+        ready = all(process.status().get("ready") for process in self.workers.values())
+        return ready and all(owned.values()) and said == sorted(self._places())
+
+    def assigned(self) -> dict[str, list[str]]:
+        """The partitions that each worker says it owns."""
+        owned = {}
         for name, process in self.workers.items():
             status = process.status()
             # A status file outlives its process: only what the running one says counts.
-            if name != without and process.process is not None and status.get("pid") == process.process.pid:
-                owned |= set(status.get("assigned") or [])
-        return owned == {f"{t}[{n}]" for t in topics_of(self.settings) for n in range(self.settings.partitions)}
+            running = process.process is not None and status.get("pid") == process.process.pid
+            owned[name] = list(status.get("assigned") or []) if running else []
+        return owned
+
+    def _places(self) -> set[str]:
+        return {f"{t}[{n}]" for t in topics_of(self.settings) for n in range(self.settings.partitions)}
 
     def folds_on(self) -> bool:
         """Whether the workers have folded records since the last call that said so."""
@@ -167,14 +187,25 @@ def topics_of(settings: Settings) -> list[str]:
 
 @contextmanager
 def installation(
-    broker: Broker, settings: Settings, *, workers: int, clickhouse_url: str | None = None
+    broker: Broker,
+    settings: Settings,
+    *,
+    workers: int,
+    clickhouse_url: str | None = None,
+    bootstraps: Mapping[str, str] | None = None,
 ) -> Iterator[Installation]:
     """An installation with this many workers started and ready; all of them gone afterwards.
 
     `clickhouse_url`: the workers' way to ClickHouse (a proxy), when it is not the one of the settings.
+    `bootstraps`: the same for the broker, by the name of the worker.
     """
-    create_topics(settings.kafka_bootstrap, topics_of(settings), partitions=settings.partitions)
-    one = Installation(broker, settings, clickhouse_url)
+    create_topics(
+        settings.kafka_bootstrap,
+        topics_of(settings),
+        partitions=settings.partitions,
+        replicas=settings.replication_factor,
+    )
+    one = Installation(broker, settings, clickhouse_url, bootstraps or {})
     try:
         for n in range(workers):
             one.start(f"worker-{n + 1}")

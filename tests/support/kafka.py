@@ -34,6 +34,7 @@ class ApacheKafka:
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.properties: dict[str, str] = {}  # of server.properties, over those of `infra.local.kafka`
+        self.jvm_options: tuple[str, ...] = ()  # after those of `infra.local.kafka`: the last one counts
         self.data = data
         self._libs = libs
 
@@ -42,20 +43,30 @@ class ApacheKafka:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> ApacheKafka:
+        self.launch()
+        self.await_answer()
+        return self
+
+    def launch(self) -> None:
+        """Starts the process and does not wait: a node of a cluster answers only beside others."""
         command = kafka.node(self.data, self.port, inherited_environment(), libs=self._libs)
         with (self.data / "server.properties").open("a", encoding="ascii") as file:
             file.writelines(f"{name}={value}\n" for name, value in self.properties.items())  # the last one counts
-        log = self.data / "kafka.log"
-        with log.open("ab") as output:
-            process = subprocess.Popen(command.argv, stdout=output, stderr=subprocess.STDOUT)
-        self.process = process
+        at = command.argv.index("-cp")
+        argv = (*command.argv[:at], *self.jvm_options, *command.argv[at:])
+        with self._log.open("ab") as output:
+            self.process = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT)
+
+    def await_answer(self) -> None:
+        """Returns when the launched process answers."""
+        process = self.process
+        assert process is not None
         if (
             not wait_until(lambda: process.poll() is not None or answers(self.port), within_s=READY_WITHIN_S)
             or process.poll() is not None
         ):
             self.kill()
-            raise RuntimeError(f"Apache Kafka did not start: {last_line(log)}")
-        return self
+            raise RuntimeError(f"Apache Kafka did not start: {last_line(self._log)}")
 
     def pause(self) -> None:
         """Freezes the process: connections stay open and nothing answers."""
@@ -73,6 +84,10 @@ class ApacheKafka:
         if self.process is not None and self.process.poll() is None:
             self._signal(signal.SIGCONT)
         self._end(signal.SIGTERM)
+
+    @property
+    def _log(self) -> Path:
+        return self.data / "kafka.log"
 
     def _signal(self, number: signal.Signals) -> None:
         if self.process is not None:
