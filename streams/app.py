@@ -192,8 +192,8 @@ def committed_offset(app: faust.App, tp: TP) -> int | None:
 
 def member_id(app: faust.App) -> str:
     """How the group calls us; empty while it does not know us."""
-    found: str = app.consumer._thread._consumer._coordinator.member_id
-    return found
+    client = app.consumer._thread._consumer if app.consumer._thread is not None else None
+    return str(client._coordinator.member_id) if client is not None else ""
 
 
 def chunks_buffered(app: faust.App) -> dict[str, int]:
