@@ -7,7 +7,7 @@ an agent: Faust would count the failed chunk as done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any, Final
 
 import faust
@@ -43,8 +43,8 @@ class TransportError(Exception):
     """Faust, or the thread of its consumer, has ended; one line with the reason."""
 
 
-def build_app(settings: Settings, engine: Engine, *, joined: Callable[[str], None] = lambda _: None) -> faust.App:
-    """An app that is not started yet. `joined` is told our member id whenever the group has given us partitions."""
+def build_app(settings: Settings, engine: Engine) -> faust.App:
+    """An app that is not started yet."""
     ChunkScheduler.chunk_records_max = settings.chunk_records_max
     session_s = settings.session_timeout_ms / 1000
     app = faust.App(
@@ -79,7 +79,7 @@ def build_app(settings: Settings, engine: Engine, *, joined: Callable[[str], Non
         app.agent(topic, name=f"fold-{name}")(_agent(engine, port))
     app.timer(TICK_S)(_timer(engine))
     app.timer(ADOPT_S)(_adopter(app, engine, port))
-    _connect_rebalance(app, engine, joined)
+    _connect_rebalance(app, engine)
     return app
 
 
@@ -190,12 +190,6 @@ def committed_offset(app: faust.App, tp: TP) -> int | None:
     return offset
 
 
-def member_id(app: faust.App) -> str:
-    """How the group calls us; empty while it does not know us."""
-    client = app.consumer._thread._consumer if app.consumer._thread is not None else None
-    return str(client._coordinator.member_id) if client is not None else ""
-
-
 def chunks_buffered(app: faust.App) -> dict[str, int]:
     """Chunks that wait for each source topic's agent inside Faust."""
     return {
@@ -244,7 +238,7 @@ def _timer(engine: Engine) -> Any:
     return tick
 
 
-def _connect_rebalance(app: faust.App, engine: Engine, joined: Callable[[str], None]) -> None:
+def _connect_rebalance(app: faust.App, engine: Engine) -> None:
     """A checkpoint belongs to one assignment: one left from an earlier one would set the group's offset back."""
 
     def forget(partitions: Iterable[TP]) -> None:
@@ -257,7 +251,6 @@ def _connect_rebalance(app: faust.App, engine: Engine, joined: Callable[[str], N
 
     async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
         forget(assigned)  # made by a chunk that was still being folded when its partition was revoked
-        joined(member_id(app))
 
     # weak=False: the signals must keep these closures alive.
     app.on_partitions_revoked.connect(revoked, weak=False)

@@ -40,7 +40,6 @@ from streams.app import TransportError, build_app, chunks_buffered, committed_of
 from streams.brake import BadInputError
 from streams.engine import Engine, LogError, Partition
 from streams.log_probe import first_record
-from streams.membership import MemberFile, leave_for_the_dead
 from streams.progress import STALLED_S, ProgressWatch
 from streams.snapshots import SnapshotError
 from streams.status import Transport, head, snapshot_of, status_path, write_status
@@ -121,7 +120,6 @@ class _Worker:
         self._clock = SystemClock()
         self._stop = asyncio.Event()
         self._identities: dict[str, str] = {}  # full topic name -> id of its log
-        self._member = MemberFile(settings.home, name)
         self._unreachable: str | None = None  # what the last look at broker and sinks found wrong
 
     async def main(self) -> int:
@@ -144,8 +142,7 @@ class _Worker:
             for sink in sinks:  # else their clients complain after the reason, which shall be the last line
                 await sink.close()
             raise
-        await leave_for_the_dead(self._settings, self._member)
-        app = build_app(self._settings, engine, joined=partial(self._member.note, self._settings.consumer_group))
+        app = build_app(self._settings, engine)
         starting = asyncio.ensure_future(app.start())
         watchers = [
             asyncio.ensure_future(self._report(engine, app)),

@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Any, Final
 
-from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.errors import KafkaError, for_code
-from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
 
 from models.settings import Settings
 from sinks.kafka.security import client_options
@@ -45,35 +43,10 @@ async def start_whole(starting: Coroutine[Any, Any, Any]) -> None:
 
 
 async def ask_broker(settings: Settings, request: Any, *, request_timeout_ms: int = REQUEST_TIMEOUT_MS) -> Any:
-    """The response of any node to one request, over a connection of its own. Raises KafkaError when none answers."""
-    async with _connected(settings, request_timeout_ms) as client:
-        return await _ask_any(client, request)
+    """The response of any node to one request, over a connection of its own. Raises KafkaError when none answers.
 
-
-async def ask_coordinator(settings: Settings, group: str, request: Any) -> Any:
-    """The response of the node that coordinates the consumer group. Raises KafkaError when there is none."""
-    async with _connected(settings, REQUEST_TIMEOUT_MS) as client:
-        found = await _ask_any(client, FindCoordinatorRequest(group, CoordinationType.GROUP))
-        error = for_code(found.error_code)
-        if error.errno:
-            raise error
-        return await client.send(found.coordinator_id, request)
-
-
-async def _ask_any(client: AIOKafkaClient, request: Any) -> Any:
-    """A cluster goes on naming a node that has died for some seconds, so each is asked until one answers."""
-    nodes = [broker.nodeId for broker in client.cluster.brokers()]
-    random.shuffle(nodes)
-    for node in nodes[:-1]:
-        try:
-            return await client.send(node, request)
-        except KafkaError as error:
-            log.debug("broker_node_silent node=%s %r", node, error)
-    return await client.send(nodes[-1] if nodes else None, request)
-
-
-@asynccontextmanager
-async def _connected(settings: Settings, request_timeout_ms: int) -> AsyncGenerator[AIOKafkaClient]:
+    A cluster goes on naming a node that has died for some seconds, so each is asked until one answers.
+    """
     client = AIOKafkaClient(
         bootstrap_servers=settings.kafka_bootstrap,
         client_id="murmur-question",
@@ -82,6 +55,13 @@ async def _connected(settings: Settings, request_timeout_ms: int) -> AsyncGenera
     )
     try:
         await start_whole(client.bootstrap())
-        yield client
+        nodes = [broker.nodeId for broker in client.cluster.brokers()]
+        random.shuffle(nodes)
+        for node in nodes[:-1]:
+            try:
+                return await client.send(node, request)
+            except KafkaError as error:
+                log.debug("broker_node_silent node=%s %r", node, error)
+        return await client.send(nodes[-1] if nodes else None, request)
     finally:
         await client.close()
