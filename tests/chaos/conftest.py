@@ -22,7 +22,10 @@ KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
 
 
 def _params(default: list[Any]) -> list[Any]:
-    return {"": default, "embedded": ["embedded"], "kafka": [KAFKA]}[scale.BROKER]
+    named: dict[str, list[Any]] = {"": default, "embedded": ["embedded"], "kafka": [KAFKA]}
+    if scale.BROKER not in named:
+        raise pytest.UsageError(f"MURMUR_CHAOS_BROKER (BROKER) {scale.BROKER!r}: embedded or kafka")
+    return named[scale.BROKER]
 
 
 @pytest.fixture(params=_params(["embedded"]))
