@@ -67,7 +67,7 @@ def measure(
         ready_rss = sum(process.memory_info().rss for process in watched.values())
         with Watch({**watched, **stack.processes()}) as watch:
             publish()
-            until(lambda: ask.all_there(events), f"{events:,} events in ClickHouse", *group)
+            ask.wait_for_all(events, f"{events:,} events in ClickHouse", *group)
             seconds = time.perf_counter() - started_s
         lag = sum(one.status()["lag_records"] for one in group)
         used = watch.usage()

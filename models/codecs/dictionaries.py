@@ -28,6 +28,7 @@ LABEL_KEYS_MAX: Final = 65_536
 
 _TAGS: Final = msgspec.json.Decoder(Tags)
 _RULES: Final = {name: rule for name, rule, _ in rules.METRIC_FIELDS}
+PLAIN_LABEL: Final = Label("", "", "agent", "medium", "", "measured", ())  # of an event with no field of a label
 _LABEL_FIELDS: Final = ("run_id", "unit", "source", "priority", "category", "provenance")
 
 
@@ -111,18 +112,34 @@ class LabelIndex(dict[TextLabelKey, int]):
         return index
 
 
+class UnitLabels(dict[str, int]):
+    """The unit of an event that says nothing else of itself -> index of its label."""
+
+    def __init__(self, labels: LabelIndex) -> None:
+        super().__init__()
+        self._labels = labels
+
+    def __missing__(self, unit: str) -> int:
+        self[unit] = index = self._labels.add(PLAIN_LABEL._replace(unit=unit))
+        return index
+
+
 class Dictionaries:
     """Series and labels of the chunks decoded one after another."""
 
-    __slots__ = ("labels", "series")
+    __slots__ = ("labels", "series", "unit_labels")
 
     def __init__(self) -> None:
         self.series = SeriesIndex()
+        self._forget_labels()
+
+    def _forget_labels(self) -> None:
         self.labels = LabelIndex()
+        self.unit_labels = UnitLabels(self.labels)
 
     def trim(self, series_keys_max: int = SERIES_KEYS_MAX) -> None:
         """Between two chunks: starts over when too much is remembered. Lists handed out before stay as they are."""
         if len(self.series) > series_keys_max:
             self.series = SeriesIndex()
-        if self.labels.keys_known > LABEL_KEYS_MAX:
-            self.labels = LabelIndex()
+        if self.labels.keys_known + len(self.unit_labels) > LABEL_KEYS_MAX:
+            self._forget_labels()

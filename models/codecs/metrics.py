@@ -3,19 +3,17 @@
 In: a chunk of raw records, in log order. Out: one `MetricChunk`: numpy columns, their dictionaries, the errors.
 Never: raises for bad input, reads a clock, or lets a result depend on how records were cut into chunks.
 
-Two ways lead to the columns. The fast one decodes a whole JSON record into structs and maps over them in C; when
-anything in a record is unusual, that record alone is read again by `json_text` and `rules`, which decide.
+Two ways lead to the columns. The fast one decodes whole JSON records into structs, those of one event many at a time,
+and maps over them in C; when anything in a record is unusual, that record alone is read again by `json_text` and
+`rules`, which decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from operator import attrgetter
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -35,18 +33,13 @@ from models.codecs.records import (
     RawRecord,
     error_of,
 )
-from models.codecs.structs import NO_TAGS, Label, MetricStruct, OpenMetricStruct
+from models.codecs.struct_columns import FullColumns, PlainColumns
+from models.codecs.structs import Label, MetricStruct, OpenMetricStruct, PlainMetric
 
-_FAST: Final = FastReader(MetricStruct, OpenMetricStruct)
-
-_series_key = attrgetter("swarm_id", "agent_id", "metric")
-_label_fields = attrgetter("run_id", "unit", "source", "priority", "category", "provenance")
-_tags = attrgetter("tags")
-_dimensions = attrgetter("dimensions")
-_timestamp = attrgetter("timestamp")
-_value = attrgetter("value")
-_weight = attrgetter("weight")
-_id = attrgetter("id")
+_FAST: Final = FastReader(MetricStruct, OpenMetricStruct, PlainMetric)
+# Records of one event each that are decoded in one go. One that is unusual sends so many to be read one by one.
+TOGETHER: Final = 64
+TOGETHER_BYTES_MAX: Final = 1 << 20  # below RECORD_BYTES_MAX, so that none of them can be too large
 
 
 @dataclass(slots=True)
@@ -85,7 +78,7 @@ class _Slow:
 
 
 class _Decoding:
-    """One chunk under way. Structs of all JSON records stand in one list, so that columns are cut from it in C."""
+    """One chunk under way."""
 
     def __init__(self, records: Sequence[RawRecord], dictionaries: Dictionaries) -> None:
         dictionaries.trim()
@@ -95,21 +88,39 @@ class _Decoding:
         self.columns = ColumnReader(self.series.__getitem__, self.labels.of_pairs)
         self.errors: list[DecodeError] = []
         self.producers: list[ProducerStamp | None] = [None] * len(records)
-        self.events: list[MetricStruct] = []
-        self.event_records: list[int] = []  # the records that gave structs, and how many each
-        self.event_counts: list[int] = []
+        self.plain = PlainColumns(self.series, dictionaries.unit_labels)
+        self.full = FullColumns(self.series, self.labels)
         self.bodies: dict[int, tuple[bytes, str]] = {}  # of records whose envelope was not trivial
         self.slow: dict[int, _Slow] = {}
 
     def run(self) -> MetricChunk:
-        for index, record in enumerate(self.records):
+        for start in range(0, len(self.records), TOGETHER):
+            group = self.records[start : start + TOGETHER]
+            if not self._read_together(start, group):
+                self._read_each(start, group)
+        parts = [self._checked(self.plain), self._checked(self.full), self._slow_part(), self._column_part()]
+        self.errors.sort(key=lambda error: (error.record, error.idx))
+        return self._chunk(_merge([part for part in parts if part is not None]))
+
+    def _read_together(self, first: int, group: Sequence[RawRecord]) -> bool:
+        """Whether the records are one JSON event each, and nothing is unusual about any of them."""
+        if any(record.headers for record in group):
+            return False
+        bodies = [record.value or b"" for record in group]
+        if not all(bodies) or sum(map(len, bodies)) > TOGETHER_BYTES_MAX:
+            return False
+        found = _FAST.read_together(bodies)
+        if found is None:
+            return False
+        (self.plain if found[0].__class__ is PlainMetric else self.full).add_each(first, found)
+        return True
+
+    def _read_each(self, first: int, group: Sequence[RawRecord]) -> None:
+        for index, record in enumerate(group, first):
             try:
                 self._read(index, record)
             except EventError as error:
                 self.errors.append(error_of(record, index, WHOLE_RECORD, error, record.value or b""))
-        parts = [part for part in (self._struct_part(), self._slow_part(), self._column_part()) if part is not None]
-        self.errors.sort(key=lambda error: (error.record, error.idx))
-        return self._chunk(_merge(parts))
 
     def _read(self, index: int, record: RawRecord) -> None:
         content_type, body, self.producers[index] = open_envelope(record)
@@ -121,14 +132,10 @@ class _Decoding:
             found = _FAST.read(body, content_type)
             if found is None:
                 self._read_slow(index, body, content_type)
-            elif found.__class__ is list:
-                self.events += found
-                self.event_records.append(index)
-                self.event_counts.append(len(found))
-            else:
-                self.events.append(found)
-                self.event_records.append(index)
-                self.event_counts.append(1)
+                return
+            events = found if found.__class__ is list else [found]
+            plain = events and events[0].__class__ is PlainMetric
+            (self.plain if plain else self.full).add(index, events)
 
     def _read_slow(self, index: int, body: bytes, content_type: str) -> None:
         slow = _Slow([], [])
@@ -144,32 +151,12 @@ class _Decoding:
             slow.fields += found
         self.slow[index] = slow
 
-    def _struct_part(self) -> Columns | None:
+    def _checked(self, structs: PlainColumns | FullColumns) -> Columns | None:
         """Columns of the structs; a record with a series or label that breaks a rule goes the slow way instead."""
-        events = self.events
-        if not events:
-            return None
-        series = np.array(list(map(self.series.__getitem__, map(_series_key, events))), dtype=np.int32)
-        label_keys = zip(map(_label_fields, events), _texts(_tags, events), _texts(_dimensions, events), strict=True)
-        label = np.array(list(map(self.labels.__getitem__, label_keys)), dtype=np.int32)
-        counts = np.array(self.event_counts, dtype=np.int64)
-        record = np.repeat(np.array(self.event_records, dtype=np.int32), counts)
-        n = len(events)
-        ids = list(map(_id, events))
-        columns = Columns(
-            record=record,
-            idx=(np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)).astype(np.uint32),
-            timestamp_ms=np.fromiter(map(_timestamp, events), np.int64, n),
-            value=np.fromiter(map(_value, events), np.float64, n),
-            weight=np.fromiter(map(_weight, events), np.float64, n),
-            series_idx=series,
-            label_idx=label,
-            ids=ids if any(ids) else None,
-            valid=np.ones(n, dtype=np.bool_),
-        )
-        if series.min() == INVALID or label.min() == INVALID:
-            columns = self._without_refused(columns)
-        return columns
+        columns = structs.finish()
+        if columns is None or (columns.series_idx.min() != INVALID and columns.label_idx.min() != INVALID):
+            return columns
+        return self._without_refused(columns)
 
     def _without_refused(self, columns: Columns) -> Columns:
         refused = np.unique(columns.record[(columns.series_idx == INVALID) | (columns.label_idx == INVALID)])
@@ -242,14 +229,6 @@ class _Decoding:
             errors=self.errors,
             producers=self.producers,
         )
-
-
-def _texts(get: Callable[[MetricStruct], msgspec.Raw], events: list[MetricStruct]) -> Iterable[bytes]:
-    """The JSON of each event's tags or dimensions; nearly always none has any, and then nothing is converted."""
-    raw = list(map(get, events))
-    if raw.count(NO_TAGS) == len(raw):  # compares identities first: the default is one object
-        return repeat(bytes(NO_TAGS), len(raw))
-    return map(bytes, raw)
 
 
 def _label(fields: rules.Fields) -> Label:
