@@ -56,19 +56,27 @@ class MetricDetectors:
         beats = beats[
             heartbeat.first_of_each_step(events.series_idx[beats], events.value[beats], events.timestamp_ms[beats])
         ]
-        found: list[Finding] = []
         records, series = events.record[beats].tolist(), events.series_idx[beats].tolist()
         values, times = events.value[beats].tolist(), events.timestamp_ms[beats].tolist()
-        at = 0
-        for r, (now_ms, offset, appended) in enumerate(
-            zip(marks[1:].tolist(), offsets.tolist(), appended_ms.tolist(), strict=True)
-        ):
-            while at < len(records) and records[at] == r:
+        found: list[Finding] = []
+        ends, last = marks[1:], len(offsets) - 1
+        at = r = 0
+        while r <= last:  # from one record at which silences are looked for to the next, once a second of event time
+            look_at = r + int(np.searchsorted(ends[r:], self._beats.look_ms))
+            while at < len(records) and records[at] <= look_at:
                 swarm_id, agent_id, _ = events.series[series[at]]
-                self._beats.beat(swarm_id, agent_id, values[at], times[at], offset)
+                self._beats.beat(swarm_id, agent_id, values[at], times[at], int(offsets[records[at]]))
                 at += 1
+            if look_at > last:
+                break
+            r = look_at + 1
             if len(self._beats):
-                found += self._beats.look(Place(now_ms, offset, appended, -1))
+                place = Place(int(ends[look_at]), int(offsets[look_at]), int(appended_ms[look_at]), -1)
+                found += self._beats.look(place)
+            elif at == len(records):
+                break
+            else:
+                r = max(r, records[at])  # nobody is known before that beat
         return found
 
     def windows(

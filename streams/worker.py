@@ -24,6 +24,7 @@ import faust
 from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
+from models.anomaly import load_river
 from models.clock import SystemClock
 from models.control.policy import PolicyError
 from models.prices import PriceBook, PriceFileError
@@ -92,6 +93,7 @@ def run(settings: Settings, name: str) -> int:
     """Runs until told to stop; returns the exit code."""
     logs.configure(settings.log_level)
     allocators.settle()
+    load_river()
     gc.freeze()  # what is loaded by now lives as long as the process: no pass needs to look at it
     gc.set_threshold(GC_ALLOCATIONS, *GC_GENERATIONS)
     try:

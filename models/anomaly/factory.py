@@ -1,4 +1,4 @@
-"""Makes scorers. River is loaded with the first scorer, never with this module.
+"""Makes scorers. River is loaded by `load_river` or with the first scorer, never with this module.
 
 In: a metric's name, or a scorer's state. Out: a `Scorer`. Never: keeps a scorer.
 """
@@ -15,6 +15,12 @@ from models.anomaly.tuning import fingerprint
 SCORE_MIN_DEFAULT: Final = 0.999  # the default of settings.anomaly_score_min
 SCORER_CONFIG_FINGERPRINT: Final = fingerprint()
 Mode = Literal["full", "lean", "zscore", "iqr"]
+
+
+def load_river() -> None:
+    """For a process that will make scorers: the libraries take half a second, which would fall on its first window."""
+    import models.anomaly.river_full
+    import models.anomaly.river_tail  # noqa: F401 - loaded for what comes
 
 
 def new_scorer(
