@@ -30,7 +30,7 @@ from models.windows.watermark import NOT_YET, watermarks
 from streams.accepted import AcceptedEvents
 from streams.findings import finding_rows
 from streams.fold_config import FoldConfig
-from streams.interning import DictionaryIds, Interner, Series
+from streams.interning import DictionaryIds, Interner, Series, SwarmGroups
 from streams.log_mark import LogMark
 from streams.metric_detectors import MetricDetectors, of_swarm
 from streams.metric_rows import StoredEvents
@@ -291,7 +291,7 @@ class PartitionFold:
             self.report(self._watch.windows(rows, offsets[by], appended_ms[by], self._series, self._units))
 
     def _put_open_windows(self) -> None:
-        swarm_groups = self._swarm_groups()
+        swarm_groups = self._swarm_groups.of_series()
         for operator in self._operators:
             groups = operator.groups_of_dirty(swarm_groups)
             if groups is not None:
@@ -307,11 +307,6 @@ class PartitionFold:
         table = swarm_window_rows(rows, self.origin, self._series, self._units, closed_offset_of_start=closed)
         self.outputs.add("swarm_windows", table)
 
-    def _swarm_groups(self) -> npt.NDArray[np.int64]:
-        """Series id -> a number that its swarm and metric share."""
-        groups: dict[tuple[str, str], int] = {}
-        return np.array([groups.setdefault((s[0], s[2]), len(groups)) for s in self._series.keys], dtype=np.int64)
-
     def _unit_ids(self, events: AcceptedEvents) -> npt.NDArray[np.int64]:
         """Per event the id of its unit: its own, else the catalogue's for its metric."""
         unit = self._label_units.ids(events.labels, events.label_idx)
@@ -322,6 +317,7 @@ class PartitionFold:
 
     def _look_up(self) -> None:
         """New translations of the chunks' dictionaries; they are caches and no part of the state."""
+        self._swarm_groups = SwarmGroups(self._series)
         self._series_ids: DictionaryIds[Series, Series] = DictionaryIds(self._series, lambda series: series)
         self._label_units: DictionaryIds[Label, str] = DictionaryIds(self._units, lambda label: label.unit)
         self._metric_units: DictionaryIds[Series, str] = DictionaryIds(
@@ -337,5 +333,6 @@ class PartitionFold:
             operator.renumber(series=series, unit=unit)
         self._source.forget_beyond(SERIES_REMEMBERED_RATIO * len(self._series) + SERIES_REMEMBERED_MIN)
         self._series_ids.renumber(series)
+        self._swarm_groups.forget()
         self._label_units.renumber(unit)
         self._metric_units.renumber(unit)

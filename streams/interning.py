@@ -50,6 +50,30 @@ class DictionaryIds(Generic[E, K]):
         self._ids[known] = new_ids[self._ids[known]]
 
 
+class SwarmGroups:
+    """Series id -> a number that its swarm and metric share, until the series are renumbered; a cache."""
+
+    __slots__ = ("_groups", "_numbers", "_series")
+
+    def __init__(self, series: Interner[Series]) -> None:
+        self._series = series
+        self.forget()
+
+    def forget(self) -> None:
+        """After the series were renumbered."""
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._groups = np.empty(0, dtype=np.int64)
+
+    def of_series(self) -> npt.NDArray[np.int64]:
+        """The group of every series."""
+        new = self._series.keys[len(self._groups) :]
+        if new:
+            numbers = self._numbers
+            found = [numbers.setdefault((swarm, metric), len(numbers)) for swarm, _, metric in new]
+            self._groups = np.concatenate([self._groups, np.array(found, dtype=np.int64)])
+        return self._groups
+
+
 class Interner(Generic[K]):
     """Key <-> id, ids in order of arrival until `compact` puts them in the keys' own order."""
 

@@ -28,6 +28,7 @@ from models.windows.slots import COLUMNS, SlotArrays, Slots
 LATE_HOLD_OFFSETS: Final = 4_096  # offsets a late generation stays open: minutes of a quiet log, an import's whole run
 LATE_OPEN_MAX: Final = 100_000  # open late generations a partition; the oldest closes first (about 20 MB of state)
 _KEY_SHIFT: Final = 33  # window ordinals are < 2**33 (ms since 1970 up to 2100, steps >= 1 s), series ids < 2**30
+NO_START: Final = int(np.iinfo(np.int64).max)  # of no window: later than every start
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -105,6 +106,7 @@ class WindowOperator:
         self._open: dict[int, int] = {}  # series << 33 | ordinal -> slot
         self._late: dict[int, int] = {}  # the same for late generations, in order of opening
         self._closing: list[int] = []  # late slots that gave way within the current chunk
+        self._earliest_ms = NO_START  # no window that is open on time starts before this
 
     def __len__(self) -> int:
         return len(self._open) + len(self._late)
@@ -133,9 +135,7 @@ class WindowOperator:
 
     def close(self, watermark_ms: int, next_offset: int) -> WindowRows | None:
         """Takes out every window the watermark has passed and every late generation whose hold is over."""
-        ends = self.slots.column("start_ms") + self.spec.size_ms + self._lateness_ms
-        gen = self.slots.column("gen")
-        over = np.flatnonzero(self.slots.live & (gen == 0) & (ends <= watermark_ms))
+        over = self._over(watermark_ms)
         for key in self._keys(over):
             del self._open[key]
         self._expire_late(next_offset)
@@ -150,6 +150,17 @@ class WindowOperator:
         self._sketches.drop(slots)
         self.slots.free(slots)
         return rows
+
+    def _over(self, watermark_ms: int) -> Slots:
+        """Slots of the windows on time that the watermark has passed; most chunks pass none, and look at none."""
+        last_start_ms = watermark_ms - self.spec.size_ms - self._lateness_ms
+        if self._earliest_ms > last_start_ms:
+            return np.empty(0, dtype=np.int64)
+        on_time = np.flatnonzero(self.slots.live & (self.slots.column("gen") == 0))
+        starts = self.slots.column("start_ms")[on_time]
+        over = starts <= last_start_ms
+        self._earliest_ms = int(starts[~over].min(initial=NO_START))
+        return on_time[over]
 
     def dirty_rows(self) -> WindowRows | None:
         """Rows of open windows that changed since the last call; they count as clean afterwards."""
@@ -223,6 +234,7 @@ class WindowOperator:
         late_set = set(late_slots)
         self._late = dict(zip(self._keys(np.array(late_slots, dtype=np.int64)), late_slots, strict=True))
         on_time = np.array([s for s in slots.tolist() if s not in late_set], dtype=np.int64)
+        self._earliest_ms = int(self.slots.column("start_ms")[on_time].min(initial=NO_START))
         self._open = dict(zip(self._keys(on_time), on_time.tolist(), strict=True))
 
     def _assign(self, events: EventColumns, starts: Ints) -> Slots:
@@ -249,7 +261,9 @@ class WindowOperator:
         if len(missing):
             first = np.full(len(distinct), len(at), dtype=np.int64)
             np.minimum.at(first, index, np.arange(len(at)))
-            slot_of[missing] = self._open_slots(events, starts, at[first[missing]])
+            opening = at[first[missing]]
+            slot_of[missing] = self._open_slots(events, starts, opening)
+            self._earliest_ms = min(self._earliest_ms, int(starts[opening].min()))
             self._open.update(zip(distinct[missing].tolist(), slot_of[missing].tolist(), strict=True))
         slots: Slots = slot_of[index]
         return slots
@@ -282,10 +296,12 @@ class WindowOperator:
 
     def _expire_late(self, next_offset: int) -> None:
         gens = self.slots.column("gen")
-        for key, slot in list(self._late.items()):
+        over = []
+        for key, slot in self._late.items():
             if next_offset < int(gens[slot]) - 1 + LATE_HOLD_OFFSETS:
                 break  # in order of opening: the rest is younger
-            self._closing.append(self._late.pop(key))
+            over.append(key)
+        self._closing += map(self._late.pop, over)
 
     def _rows(self, slots: Slots) -> WindowRows:
         names = (
