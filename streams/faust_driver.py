@@ -21,6 +21,7 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
 from sinks.kafka.metadata import create_no_topics
+from streams.log_probe import readable_end
 from streams.topics import FETCH_WAIT_MS
 
 
@@ -114,8 +115,13 @@ class CheckpointThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # Faust passes 1,500 and has no setting
+        consumer._isolation_level = "read_committed"  # Faust passes it only with transactions of its own
         create_no_topics(consumer._client)
         return consumer
+
+    def highwater(self, tp: TP) -> int | None:
+        """Offset after the last record that can be read: those of open transactions, and what follows them, cannot."""
+        return readable_end(self._ensure_consumer(), tp)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         # Faust looks at the assignment before it hands the offsets to this thread. What a rebalance took away meanwhile

@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 from models.codecs import decode_metrics
 from models.codecs.records import RawRecord
 from models.settings import Settings
-from streams.log_probe import log_ends, reader
+from streams.log_probe import readable_ends, reader
 
 RECORDS_MAX: Final = 10_000  # records of gaps that one audit reads: about a second
 POLL_MS: Final = 200
@@ -45,7 +45,7 @@ async def read_gaps(settings: Settings, topic: str, partition: int, ranges: Sequ
     found: list[RawRecord] = []
     looked = read_to = 0
     async with reader(settings) as consumer:
-        end = (await log_ends(consumer, [place]))[place]
+        end = (await readable_ends(consumer, [place]))[place]
         for first, last in ranges:
             if first >= end or len(found) >= RECORDS_MAX:
                 break

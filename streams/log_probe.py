@@ -36,13 +36,15 @@ class LogPosition(NamedTuple):
     """Offsets of one source partition."""
 
     earliest: int  # of the oldest record the log still has
-    end: int  # the next record will get it
+    end: int  # after the last record that can be read: those of open transactions cannot
     committed: int | None  # by the workers' group; None: it never committed
 
 
 @asynccontextmanager
 async def reader(settings: Settings, *, group: str | None = None) -> AsyncGenerator[Any]:
-    """A consumer outside every rebalance. With `group` it can read what the group has committed.
+    """A consumer outside every rebalance. Like the workers it sees no record of an aborted or open transaction.
+
+    With `group` it can read what the group has committed.
 
     Raises BrokerAwayError when no broker answers, at the start or later.
     """
@@ -52,6 +54,7 @@ async def reader(settings: Settings, *, group: str | None = None) -> AsyncGenera
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=FETCH_WAIT_MS,
+        isolation_level="read_committed",
         **client_options(settings),
     )
     create_no_topics(consumer._client)
@@ -71,7 +74,7 @@ async def positions(settings: Settings, *, group: str) -> dict[tuple[str, int], 
     places = await source_partitions(settings)
     async with reader(settings, group=group) as consumer:
         earliest = await consumer.beginning_offsets(places)
-        ends = await log_ends(consumer, places)
+        ends = await readable_ends(consumer, places)
         committed = {place: await consumer.committed(place) for place in places}
     return {(p.topic, p.partition): LogPosition(earliest[p], ends[p], committed[p]) for p in places}
 
@@ -108,6 +111,19 @@ async def log_ends(consumer: Any, places: Collection[TopicPartition]) -> Mapping
     except TimeoutError:
         raise BrokerAwayError(f"no answer about the ends of {len(places)} partitions within {ANSWER_S:.0f} s") from None
     return {place: int(consumer.highwater(place)) for place in places}
+
+
+async def readable_ends(consumer: Any, places: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+    """The offset after the last record of each partition that can be read. Assigns the partitions to the consumer."""
+    await log_ends(consumer, places)
+    return {place: end for place in places if (end := readable_end(consumer, place)) is not None}
+
+
+def readable_end(consumer: Any, place: TopicPartition) -> int | None:
+    """The same as the last fetch said (Kafka: the last stable offset); None before the first."""
+    stable, end = consumer.last_stable_offset(place), consumer.highwater(place)
+    found: int | None = end if stable is None or stable < 0 else stable  # a broker without transactions may say -1
+    return found
 
 
 async def answered(ask: Callable[[], Awaitable[_T]], *, within_s: float) -> _T:

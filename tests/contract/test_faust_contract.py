@@ -16,6 +16,7 @@ import faust
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
@@ -257,6 +258,12 @@ async def test_a_fetch_is_answered_soon_though_other_partitions_are_silent(start
     # An attribute of the client's that its constructor fills and `start` reads: Faust passes another value.
     consumer = started[0].consumer._thread._consumer
     assert consumer._fetcher._fetch_max_wait_ms == FETCH_WAIT_MS < 1_500
+
+
+@pytest.mark.integration
+async def test_records_of_aborted_transactions_are_not_asked_for(started: tuple[faust.App, Engine]) -> None:
+    # As above; Faust sets it only for transactions of its own.
+    assert started[0].consumer._thread._consumer._fetcher._isolation_level == READ_COMMITTED
 
 
 @pytest.mark.integration

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from models.settings import Settings
 from reports.audit import Progress, State, compare
@@ -192,40 +191,3 @@ def _progress(settings: Settings) -> dict[Place, Progress]:
     """What the group has committed, asked before the rows are counted."""
     ids = asyncio.run(log_ids(settings))
     return {Place(ids[topic], topic, p): Progress(committed=at.committed) for (topic, p), at in ends(settings).items()}
-
-
-@pytest.mark.kafka
-@pytest.mark.parametrize("any_broker", ["kafka"], indirect=True)  # the embedded broker refuses transactions
-def test_the_markers_of_transactions_are_offsets_without_record_and_stop_nothing(settings: Settings) -> None:
-    make_topics(settings)
-    asyncio.run(_transactions(settings, 5))
-    with worker(settings) as process:
-        eventually(lambda: process.status().get("events_total") == 10, "all events are folded")
-        eventually(lambda: max(at.committed or 0 for at in ends(settings).values()) == 14, "all records are committed")
-        assert process.terminate() == 0
-    done = run_murmur(settings, "audit", "--format", "json")
-    found = answer_of(done)
-    assert (done.returncode, found["verdict"]) == (0, "equal"), found
-    (part,) = found["partitions"]
-    # A marker after every two records; the last one lies beyond the last record.
-    assert (part["last_offset"], part["gaps"], part["log_end"]) == (13, "4: 4 without record", 15)
-    same = run_murmur(settings, "replay", "--from", "earliest", "--diff")
-    assert same.returncode == 0, same.stderr
-    # A new version has caught up although its group can commit nothing beyond the last record.
-    with worker(settings.model_copy(update={"fold_version": 2})):
-        client = connect(settings)
-        sql = "SELECT fold_version FROM v_active_fold"
-        eventually(lambda: client.query(sql).first_row[0] == 2, "version 2 is shown")
-        client.close()
-
-
-async def _transactions(settings: Settings, count: int) -> None:
-    """Two events in each of `count` transactions."""
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, transactional_id="t")
-    await producer.start()
-    for i in range(count):
-        async with producer.transaction():
-            for j in range(2):
-                event = {"swarm_id": "s", "metric": "m", "value": i, "timestamp": 1_760_000_000_000 + 100 * i + j}
-                await producer.send_and_wait("swarm.metrics", json.dumps(event).encode(), partition=0)
-    await producer.stop()
