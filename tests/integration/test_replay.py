@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import time
@@ -10,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from models.settings import Settings
 from sinks.clickhouse.client import connect
 from tests.support.commands import answer_of, run_murmur
-from tests.support.produce import await_committed, ends, make_topics, produce
+from tests.support.produce import await_committed, delete_records, ends, make_topics, produce
 from tests.support.traffic import Traffic
 from tests.support.waiting import eventually
 from tests.support.workers import WorkerProcess, worker
@@ -210,7 +207,7 @@ def test_a_log_that_has_lost_its_start_is_replayed_from_the_archive_and_old_wind
     before = fingerprint(settings)
     # Each partition loses its records up to just behind its newest snapshot but two.
     snapshots = _snapshots(settings)
-    asyncio.run(_delete_records(settings, {p: offsets[-3] + 1 for p, offsets in snapshots.items()}))
+    delete_records(settings, {p: offsets[-3] + 1 for p, offsets in snapshots.items()})
 
     gone = run_murmur(settings, "replay", "--from", "offset:1")
     assert (gone.returncode, "is gone, the log begins at" in gone.stderr) == (1, True), gone.stderr
@@ -239,12 +236,3 @@ def _snapshots(settings: Settings) -> dict[int, list[int]]:
     for path in sorted(settings.state_dir.glob("*/swarm.metrics-*/*/*.snap")):
         found.setdefault(int(path.parts[-3].rpartition("-")[2]), []).append(int(path.stem))
     return found
-
-
-async def _delete_records(settings: Settings, below: dict[int, int]) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    await admin.start()
-    await admin.delete_records(
-        {TopicPartition("swarm.metrics", p): RecordsToDelete(before_offset=offset) for p, offset in below.items()}
-    )
-    await admin.close()

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from models.settings import Settings
 from streams.log_probe import positions
@@ -48,6 +49,23 @@ def send(settings: Settings, records: Iterable[tuple[int, list[tuple[str, bytes]
 def ends(settings: Settings) -> dict[tuple[str, int], Any]:
     """Offsets of every source partition."""
     return asyncio.run(positions(settings, group=settings.consumer_group))
+
+
+def delete_records(settings: Settings, below: dict[int, int]) -> None:
+    """Cuts the log off as retention does: partition of the metrics topic -> the first offset that stays."""
+    topic = full_name(settings, METRICS)
+
+    async def run() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+        await admin.start()
+        try:
+            await admin.delete_records(
+                {TopicPartition(topic, p): RecordsToDelete(before_offset=offset) for p, offset in below.items()}
+            )
+        finally:
+            await admin.close()
+
+    asyncio.run(run())
 
 
 def await_committed(settings: Settings, process: WorkerProcess | None = None) -> None:
