@@ -1,35 +1,43 @@
 """Reads a topic as a plain Kafka consumer would; the log is the truth that results are compared with.
 
-In: bootstrap address, topic. Out: every record of every partition. Never: commits, joins a group.
+In: bootstrap address, topic. Out: every record of every partition, at once, or one by one where the log of hours would
+not fit into memory. Never: commits, joins a group.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
 POLL_MS = 300
+RECORDS_AT_ONCE = 10_000  # so that the consumer is asked for more, and answers its broker, between them
 STALLED_S = 60.0  # without a record although there must be more
 
 
 async def aread_log(bootstrap: str, topic: str) -> list[Any]:
     """Every record of a topic nobody writes to any more, in partition and offset order."""
+    records = [record async for record in each_record(bootstrap, topic)]
+    return sorted(records, key=lambda r: (r.partition, r.offset))
+
+
+async def each_record(bootstrap: str, topic: str) -> AsyncGenerator[Any]:
+    """The same one by one: those of a partition in order, partitions mixed."""
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()  # without a group it is assigned every partition
     try:
         assert consumer.assignment(), f"no topic {topic} on {bootstrap}"
-        records: list[Any] = []
         progress_s = time.monotonic()
         while not await _at_end(consumer):
-            found = await consumer.getmany(timeout_ms=POLL_MS)
+            found = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_AT_ONCE)
             for batch in found.values():
-                records += batch
+                for record in batch:
+                    yield record
             progress_s = time.monotonic() if found else progress_s
             assert time.monotonic() - progress_s < STALLED_S, f"{topic}: not the whole log after {STALLED_S:g} s"
-        return sorted(records, key=lambda r: (r.partition, r.offset))
     finally:
         await consumer.stop()
 

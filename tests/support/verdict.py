@@ -6,6 +6,7 @@ Never: takes a figure from the engine: the log is read by a plain consumer, the 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -17,13 +18,31 @@ import pytest
 
 from models.settings import Settings
 from sinks.clickhouse.client import Client, connect
-from tests.support.logs import read_log
+from tests.support.logs import each_record, read_log
 from tests.support.oracle import Recount, Tally, recount
 
 DRAIN_S = 180.0  # from the last record to final rows, crashes and rebalances included
 LOOK_EVERY_S = 0.25  # the recount's questions are heavy: looked at less often than other conditions
 LETTERS = "swarm.dead-letters"
 SHOWN = 5  # differences that a failure names
+
+
+class _TopicRow(msgspec.Struct, gc=False):
+    """What is compared of a row of `swarm.windows`; a swarm's own row names no agent."""
+
+    swarm_id: str
+    metric: str
+    window_ms: int
+    window_start: int
+    events: int
+    sum: float
+    min: float
+    max: float
+    ver: int
+    agent_id: str | None = None
+
+
+_TOPIC_ROW = msgspec.json.Decoder(_TopicRow)
 
 
 @dataclass(frozen=True)
@@ -117,23 +136,12 @@ def window_differences(client: Client, windows: dict[Any, Tally]) -> list[Any]:
 
 def topic_differences(settings: Settings, windows: dict[Any, Tally]) -> int:
     """Compares `swarm.windows` as its readers see it: the highest ver of each key, generations added; returns rows."""
-    newest: dict[bytes, dict[str, Any]] = {}
-    records = read_log(settings.kafka_bootstrap, f"{settings.topic_prefix}swarm.windows")
-    for record in records:
-        row = msgspec.json.decode(record.value)
-        if "agent_id" in row and (record.key not in newest or row["ver"] >= newest[record.key]["ver"]):
-            newest[record.key] = row
-    parts: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    read, newest = asyncio.run(_newest_rows(settings))
+    parts: dict[Any, list[_TopicRow]] = defaultdict(list)
     for row in newest.values():
-        key = (row["swarm_id"], row["agent_id"], row["metric"], row["window_ms"], row["window_start"])
-        parts[key].append(row)
+        parts[row.swarm_id, row.agent_id, row.metric, row.window_ms, row.window_start].append(row)
     found = {
-        key: (
-            sum(r["events"] for r in rows),
-            sum(r["sum"] for r in rows),
-            min(r["min"] for r in rows),
-            max(r["max"] for r in rows),
-        )
+        key: (sum(r.events for r in rows), sum(r.sum for r in rows), min(r.min for r in rows), max(r.max for r in rows))
         for key, rows in parts.items()
     }
     wrong = [
@@ -142,7 +150,19 @@ def topic_differences(settings: Settings, windows: dict[Any, Tally]) -> int:
         if key not in windows or found.get(key) != windows[key].row()[:4]
     ]
     assert not wrong, f"swarm.windows: {len(wrong)} differ: {wrong[:SHOWN]}"
-    return len(records)
+    return read
+
+
+async def _newest_rows(settings: Settings) -> tuple[int, dict[bytes, _TopicRow]]:
+    """How many records `swarm.windows` holds; of each agent's key the row with the highest ver."""
+    newest: dict[bytes, _TopicRow] = {}
+    read = 0
+    async for record in each_record(settings.kafka_bootstrap, f"{settings.topic_prefix}swarm.windows"):
+        read += 1
+        row = _TOPIC_ROW.decode(record.value)
+        if row.agent_id is not None and (record.key not in newest or row.ver >= newest[record.key].ver):
+            newest[record.key] = row
+    return read, newest
 
 
 def events_stored(settings: Settings) -> int:
