@@ -177,8 +177,13 @@ def last_activities(bootstrap: str) -> list[dict[str, Any]]:
 @pytest.mark.integration
 def test_an_agent_publishes_all_its_work_and_the_fault_is_real(tmp_path: Path) -> None:
     with embedded_broker() as bootstrap:
-        plan = agent_plan(bootstrap, tmp_path)
-        faulty = agent_plan(bootstrap, tmp_path, agent_id="faulty", index=1, fault_at_ms=plan.start_at_ms)
+        # On a busy machine a task of the faulty agent takes seconds, and so does the start of a process.
+        end_at_ms = now_ms() + 12_000
+        plan = agent_plan(bootstrap, tmp_path, end_at_ms=end_at_ms)
+        fault_at_ms = plan.start_at_ms
+        faulty = agent_plan(
+            bootstrap, tmp_path, agent_id="faulty", index=1, fault_at_ms=fault_at_ms, end_at_ms=end_at_ms
+        )
         processes = [start_agent(plan), start_agent(faulty)]
         finals = []
         for process in processes:

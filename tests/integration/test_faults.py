@@ -135,10 +135,10 @@ async def test_changed_settings_are_refused_with_the_way_out_and_a_new_fold_vers
         assert "set MURMUR_FOLD_VERSION to 2" in _last_line(process)
     with worker(changed.model_copy(update={"fold_version": 2})):
         sql = "SELECT sum(events) FROM windows FINAL WHERE fold_version = 2 AND window_ms = 5000"
-        await asyncio.to_thread(eventually, lambda: _query(settings, sql) == 10, within_s=60)
+        await asyncio.to_thread(eventually, lambda: _query(settings, sql) == 10)
         # Once it has caught up, the views show the new version alone.
         sizes = "SELECT arraySort(groupUniqArray(window_ms)) FROM v_windows"
-        await asyncio.to_thread(eventually, lambda: list(_query(settings, sizes)) == [5_000], within_s=60)
+        await asyncio.to_thread(eventually, lambda: list(_query(settings, sizes)) == [5_000])
 
 
 async def test_a_replaced_log_starts_over_beside_the_old_results(settings: Settings) -> None:
