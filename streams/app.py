@@ -176,7 +176,7 @@ def transport_failure(app: faust.App, starting: asyncio.Future[None]) -> Transpo
 
 
 def log_end(app: faust.App, tp: TP) -> int | None:
-    """Offset the next record will get, as the last fetch said; None before it, and of a partition just revoked."""
+    """Offset after the last readable record, as the last fetch said; None before it, and of a partition revoked."""
     try:
         end: int | None = app.consumer.highwater(tp)
     except AssertionError:  # how the client says that a partition is not ours; a rebalance may take one at any time

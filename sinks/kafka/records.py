@@ -15,7 +15,7 @@ compacted topic keeps the newest version of each row. Consumers keep the highest
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, starmap
 from typing import Any, Final
 
 import msgspec
@@ -106,8 +106,9 @@ def _objects(
     # A struct per row instead of a dict: msgspec writes its field names without looking them up (2x faster). Written as
     # lines and cut apart, which no text within JSON disturbs, a row takes no step of Python.
     values = _encode_lines(list(map(row_type, *columns))).split(b"\n")
+    values.pop()  # what is behind the last line break
     headers = [[_JSON_TYPE, ("ver", ver)] for ver in map(str.encode, map(str, versions))]
-    return map(Record, keys, values, headers)  # behind the last line break is no value, and no key for it
+    return starmap(Record, zip(keys, values, headers, strict=True))
 
 
 def _percentiles(rows: pa.Table) -> dict[str, list[float]]:
