@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.history import SEED, Plan, fill
+from benchmarks.history import SEED, STATEMENT_S_MAX, Plan, fill
 from models.settings import Settings
 from sinks.clickhouse import migrate
 from sinks.clickhouse.client import connect
@@ -24,7 +24,7 @@ from tests.support.clickhouse import EmbeddedClickHouse
 def fill_database(settings: Settings, plan: Plan) -> None:
     """Migrates the configured database and fills it; refuses one that holds events."""
     migrate.migrate(settings)
-    client = connect(settings)
+    client = connect(settings, request_timeout_s=STATEMENT_S_MAX)
     started = time.perf_counter()
 
     def say(step: str) -> None:

@@ -32,9 +32,10 @@ REWRITES: Final = 3  # of the last hour's windows, as an open window is written 
 SEED: Final = 7
 
 _SQL: Final = Path(__file__).parent / "sql"
-# An insert of a day takes seconds, and longer while others use the machine; parts of 4 M rows merge less often.
+STATEMENT_S_MAX: Final = 900  # an insert of a day takes seconds, and minutes while others use the machine
+# Parts of 4 M rows merge less often.
 _SETTINGS: Final[dict[str, Any]] = {
-    "max_execution_time": 300,
+    "max_execution_time": STATEMENT_S_MAX,
     "min_insert_block_size_rows": 4_000_000,
     "min_insert_block_size_bytes": 1 << 30,
     "max_insert_block_size": 4_000_000,

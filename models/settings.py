@@ -191,6 +191,10 @@ class Settings(BaseSettings):
     session_timeout_ms: Annotated[int, Field(ge=6_000, le=300_000)] = Field(
         10_000, description="Kafka group session timeout: how long a dead worker keeps its partitions."
     )
+    open_windows_max: Annotated[int, Field(ge=1_000, le=10_000_000)] = Field(
+        200_000,
+        description="Windows of one size a partition holds open; further series' go out in parts and are not scored.",
+    )
     series_max: Annotated[int, Field(ge=1_000, le=10_000_000)] = Field(
         200_000, description="Series a partition keeps warm scorers for; the longest-silent one leaves first."
     )

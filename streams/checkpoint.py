@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 
 CATCHING_UP_S: Final = 2.0  # a worker that has been behind the log for so long counts as catching up
 CATCH_UP_INTERVAL_S: Final = 5.0  # then it flushes this often unless enough rows wait, and open windows only this often
+OVERFLOW_TOLD_S: Final = 60.0  # how often a worker says that windows find no room: once a minute is read, more is not
 TELLING_MAX: Final = 100  # writes of anomalies while one store is away; what comes then goes with the flush
 
 
@@ -86,6 +87,8 @@ class PartitionWorker:
         self._lost: BaseException | None = None  # ended a flush whose rows are now in no memory but the log's
         self._last_flush_s = self._last_snapshot_s = self._last_open_s = clock.monotonic_s()
         self._behind_since_s: float | None = None  # since when the log holds more than is in hand
+        self._overflow_events = 0  # since they were last told of
+        self._overflow_told_s = -OVERFLOW_TOLD_S
         self._open_waiting = False  # open windows have changed since they were last written
 
     async def restore(self) -> bool:
@@ -109,7 +112,9 @@ class PartitionWorker:
 
         `behind`: records of the partition that the log holds after these.
         """
+        overflow_events = self.fold.counters.overflow_events
         self.fold.fold(records)
+        self._tell_overflow(self.fold.counters.overflow_events - overflow_events)
         if behind <= len(records):  # no more than another such chunk: this is what keeping up looks like
             self._behind_since_s = None
         elif self._behind_since_s is None:
@@ -120,6 +125,21 @@ class PartitionWorker:
             await self.flush()
         elif self._flush_due() or waiting >= self._settings.flush_rows_max // 2:
             self.flush_soon()
+
+    def _tell_overflow(self, events: int) -> None:
+        """Warns of events without room for their windows, as long as it lasts."""
+        self._overflow_events += events
+        now_s = self._clock.monotonic_s()
+        if self._overflow_events and now_s - self._overflow_told_s >= OVERFLOW_TOLD_S:
+            log.warning(
+                "windows_overflow partition=%s events=%d found no room among the %d windows of a size that may be "
+                "open; they count, but in parts that are not scored: look for names made anew for every event, "
+                "or raise MURMUR_OPEN_WINDOWS_MAX with a new MURMUR_FOLD_VERSION",
+                self._key,
+                self._overflow_events,
+                self._settings.open_windows_max,
+            )
+            self._overflow_events, self._overflow_told_s = 0, now_s
 
     def _tell_soon(self) -> None:
         """Starts writing anomalies that somebody may act on now; on the history of a log nobody does."""

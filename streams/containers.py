@@ -11,26 +11,28 @@ from models.dedup import PRODUCERS_MAX
 from models.settings import Settings
 from models.windows.operator import LATE_OPEN_MAX
 from streams.checkpoint import PartitionWorker
+from streams.fold import NAMES_MIN
 
 DETECTOR_PREFIX: Final = "detector_"  # before the name of a named detector: its memory by key
 CHUNKS_BUFFERED_MAX: Final = 4  # of a source topic's queue inside Faust, each up to a whole fetch; it bounds memory
 
 
 class Fill(TypedDict):
-    """`size` entries now, at most `bound`; None: it grows with the distinct names in the events."""
+    """`size` entries now, at most `bound`; a chunk is folded as a whole, so it may pass that by what a chunk makes."""
 
     size: int
-    bound: int | None
+    bound: int
 
 
 def containers_of(worker: PartitionWorker, settings: Settings) -> dict[str, Fill]:
     """The containers of one partition, in the order of an event's way through them."""
-    # A chunk is folded as a whole, so the rows may pass the limit by what one chunk makes.
-    bounds: dict[str, int | None] = {
-        "open_windows": None,
-        "late_generations": LATE_OPEN_MAX * len(settings.window_specs),
-        "series": None,
-        "units": None,
+    kinds = len(settings.window_specs)
+    names = 2 * kinds * (settings.open_windows_max + LATE_OPEN_MAX) + NAMES_MIN
+    bounds = {
+        "open_windows": settings.open_windows_max * kinds,
+        "generations": LATE_OPEN_MAX * kinds,
+        "series": names,
+        "units": names,
         "scorers": settings.series_max,
         "swarm_scorers": settings.series_max,
         "peer_groups": settings.series_max,

@@ -48,6 +48,8 @@ from streams.scoring import Closing, ScorerBank
 # must not fill the memory.
 SERIES_REMEMBERED_RATIO: Final = 2
 SERIES_REMEMBERED_MIN: Final = 4_096
+# Names that no open window uses leave at a snapshot, and before that when they outnumber the open windows and these.
+NAMES_MIN: Final = 65_536
 
 
 class Source(Protocol):
@@ -96,7 +98,11 @@ class PartitionFold:
         self._units: Interner[str] = Interner()
         self._look_up()
         self._operators = [
-            WindowOperator(WindowSpec(size, step), allowed_lateness_ms=config.allowed_lateness_ms)
+            WindowOperator(
+                WindowSpec(size, step),
+                allowed_lateness_ms=config.allowed_lateness_ms,
+                open_max=config.open_windows_max,
+            )
             for size, step in config.windows
         ]
         self._scorers = ScorerBank(
@@ -124,6 +130,8 @@ class PartitionFold:
         self.report([of_swarm(gap, record, events) for record, gap in gaps])
         self._fold_events(events, offsets, appended_ms)
         self.counters.records += len(records)
+        if max(len(self._series), len(self._units)) > 2 * sum(map(len, self._operators)) + NAMES_MIN:
+            self._compact()
         self.next_offset = records[-1].offset + 1
         self.mark = LogMark.of(records[-1])
         return len(chunk.errors)
@@ -191,8 +199,8 @@ class PartitionFold:
     def sizes(self) -> dict[str, int]:
         """How much each container of the state holds."""
         return {
-            "open_windows": sum(len(o) - o.late_generations for o in self._operators),
-            "late_generations": sum(o.late_generations for o in self._operators),
+            "open_windows": sum(len(o) - o.generations for o in self._operators),
+            "generations": sum(o.generations for o in self._operators),
             "series": len(self._series),
             "units": len(self._units),
             "scorers": len(self._scorers),
@@ -246,7 +254,7 @@ class PartitionFold:
                 watermark_before_ms=marks[events.record],
             )
             for operator in self._operators:
-                operator.add(columns)
+                self.counters.overflow_events += operator.add(columns)
             # Late: for its newest window of the smallest size, the one that closes first.
             self.counters.late_events += int(self._operators[0].is_late(columns).sum())
             self.counters.events += len(events)

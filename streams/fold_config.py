@@ -14,7 +14,7 @@ from models.detect.catalogue import DETECTORS_FINGERPRINT
 from models.prices import PriceBook
 from models.settings import AnomalyMode, Settings
 
-FOLD_CODE: Final = 5  # raised with every change of this code that changes results; part of the fingerprint
+FOLD_CODE: Final = 6  # raised with every change of this code that changes results; part of the fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class FoldConfig:
     allowed_lateness_ms: int
     future_skew_ms: int
     dedup_ids_max: int
+    open_windows_max: int
     series_max: int
     series_idle_ms: int
     anomaly_score_min: float
@@ -41,6 +42,7 @@ class FoldConfig:
             allowed_lateness_ms=settings.allowed_lateness_ms,
             future_skew_ms=settings.future_skew_ms,
             dedup_ids_max=settings.dedup_ids_max,
+            open_windows_max=settings.open_windows_max,
             series_max=settings.series_max,
             series_idle_ms=settings.series_idle_ms,
             anomaly_score_min=settings.anomaly_score_min,

@@ -67,6 +67,7 @@ class Counters:
     events: int = 0  # accepted metric events, projected ones included
     activities: int = 0
     late_events: int = 0
+    overflow_events: int = 0  # on time, but without room for their window; once for each window
     dead_letters: int = 0
     duplicate_records: int = 0
     duplicate_events: int = 0

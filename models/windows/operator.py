@@ -6,11 +6,12 @@ Out: `WindowRows` (open and dirty, or just closed). Never: drops a late event, d
 A window closes when the watermark reaches its end + allowed lateness. A late event after that opens a new
 generation of the same window: its own slot and row, merged with the others where rows are read. A generation stays
 open for LATE_HOLD_OFFSETS offsets of the log, so that a bulk import of history costs one row a window, not one an
-event.
+event. An event that is on time and finds no room for its window (see `room`) goes the same way.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,13 +22,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from models.windows.assign import WindowSpec
+from models.windows.room import Room
 from models.windows.sketch import keys_of, units_of
 from models.windows.sketches import SlotSketches
 from models.windows.slots import COLUMNS, SlotArrays, Slots
 
 LATE_HOLD_OFFSETS: Final = 4_096  # offsets a late generation stays open: minutes of a quiet log, an import's whole run
 LATE_OPEN_MAX: Final = 100_000  # open late generations a partition; the oldest closes first (about 20 MB of state)
+_TAKEN_AT_ONCE: Final = 1_024  # slots for generations; those left over are given back
 _KEY_SHIFT: Final = 33  # window ordinals are < 2**33 (ms since 1970 up to 2100, steps >= 1 s), series ids < 2**30
+_NONE: Final = -1  # no slot
 NO_START: Final = int(np.iinfo(np.int64).max)  # of no window: later than every start
 
 Ints = npt.NDArray[np.int64]
@@ -98,35 +102,38 @@ class WindowRows:
 class WindowOperator:
     """All windows of one spec in one partition."""
 
-    def __init__(self, spec: WindowSpec, *, allowed_lateness_ms: int) -> None:
+    def __init__(self, spec: WindowSpec, *, allowed_lateness_ms: int, open_max: int) -> None:
+        """`open_max`: windows that are open on time at once; the events of others become generations."""
         self.spec = spec
         self._lateness_ms = allowed_lateness_ms
         self.slots = SlotArrays()
         self._sketches = SlotSketches()
         self._open: dict[int, int] = {}  # series << 33 | ordinal -> slot
-        self._late: dict[int, int] = {}  # the same for late generations, in order of opening
-        self._closing: list[int] = []  # late slots that gave way within the current chunk
+        self._room = Room(open_max, span_ms=spec.size_ms + allowed_lateness_ms)
+        self._late: OrderedDict[int, int] = OrderedDict()  # the same for generations, in order of opening
+        self._closing: list[int] = []  # generations that gave way within the current chunk
         self._earliest_ms = NO_START  # no window that is open on time starts before this
 
     def __len__(self) -> int:
         return len(self._open) + len(self._late)
 
     @property
-    def late_generations(self) -> int:
-        """How many of the open windows are late generations; at most LATE_OPEN_MAX."""
+    def generations(self) -> int:
+        """How many of the open windows are generations; at most LATE_OPEN_MAX and those of one record."""
         return len(self._late)
 
-    def add(self, events: EventColumns) -> None:
-        """Folds the events into every window that holds them."""
+    def add(self, events: EventColumns) -> int:
+        """Folds the events into every window that holds them; returns how often one on time found no room."""
         starts = self.spec.newest_starts(events.timestamp_ms)
         hops = self.spec.windows_per_event
         if hops > 1:
             # Every event once a window, event by event: a slot must see its events in log order.
             starts = np.repeat(starts, hops) - np.tile(np.arange(hops)[::-1] * self.spec.step_ms, len(starts))
             events = events.repeat(hops)
-        slots = self._assign(events, starts)
+        slots, without_room = self._assign(events, starts)
         self.slots.accumulate(slots, events.value, events.weight, events.timestamp_ms, events.offset)
         self._sketches.add(slots, events.sketch_keys, None if events.weight is None else units_of(events.weight))
+        return without_room
 
     def is_late(self, events: EventColumns) -> npt.NDArray[np.bool_]:
         """Whether the newest window of each event had closed before the event's record."""
@@ -138,6 +145,7 @@ class WindowOperator:
         over = self._over(watermark_ms)
         for key in self._keys(over):
             del self._open[key]
+        self._room.forget_passed(watermark_ms)
         self._expire_late(next_offset)
         late = np.array(self._closing, dtype=np.int64)
         self._closing = []
@@ -156,7 +164,7 @@ class WindowOperator:
         last_start_ms = watermark_ms - self.spec.size_ms - self._lateness_ms
         if self._earliest_ms > last_start_ms:
             return np.empty(0, dtype=np.int64)
-        on_time = np.flatnonzero(self.slots.live & (self.slots.column("gen") == 0))
+        on_time = self._on_time()
         starts = self.slots.column("start_ms")[on_time]
         over = starts <= last_start_ms
         self._earliest_ms = int(starts[~over].min(initial=NO_START))
@@ -172,7 +180,7 @@ class WindowOperator:
 
     def groups_of_dirty(self, group_of_series: Ints) -> WindowRows | None:
         """All on-time rows of every (group, window) in which an open window changed; nothing is marked clean."""
-        on_time = np.flatnonzero(self.slots.live & (self.slots.column("gen") == 0))
+        on_time = self._on_time()
         series, starts = self.slots.column("series")[on_time], self.slots.column("start_ms")[on_time]
         keys = (group_of_series[series] << _KEY_SHIFT) | (starts // self.spec.step_ms)
         changed = np.isin(keys, keys[self.slots.dirty[on_time]])
@@ -205,6 +213,7 @@ class WindowOperator:
             "step_ms": self.spec.step_ms,
             "columns": {n: self.slots.column(n)[slots].tobytes() for n in COLUMNS},
             "late": [place[slot] for slot in self._late.values()],
+            "full": self._room.state(),
             "sketch_offsets": offsets.astype("<i8").tobytes(),
             "sketch_keys": keys.astype("<i4").tobytes(),
             "sketch_counts": counts.astype("<i8").tobytes(),
@@ -232,67 +241,99 @@ class WindowOperator:
         assert isinstance(late, list)
         late_slots = [int(slots[i]) for i in late]
         late_set = set(late_slots)
-        self._late = dict(zip(self._keys(np.array(late_slots, dtype=np.int64)), late_slots, strict=True))
+        self._late = OrderedDict(zip(self._keys(np.array(late_slots, dtype=np.int64)), late_slots, strict=True))
+        self._room.restore(state["full"])
         on_time = np.array([s for s in slots.tolist() if s not in late_set], dtype=np.int64)
         self._earliest_ms = int(self.slots.column("start_ms")[on_time].min(initial=NO_START))
         self._open = dict(zip(self._keys(on_time), on_time.tolist(), strict=True))
 
-    def _assign(self, events: EventColumns, starts: Ints) -> Slots:
+    def _on_time(self) -> Slots:
+        """The slots of windows that are open on time."""
+        return np.flatnonzero(self.slots.live & (self.slots.column("gen") == 0))
+
+    def _assign(self, events: EventColumns, starts: Ints) -> tuple[Slots, int]:
+        """The slot of each event, and how many on time found no room."""
         late = starts + (self.spec.size_ms + self._lateness_ms) <= events.watermark_before_ms
         keys = (events.series << _KEY_SHIFT) | (starts // self.spec.step_ms)
-        if not late.any():
-            return self._assign_on_time(events, starts, keys, np.arange(len(keys)))
-        slots = np.empty(len(keys), dtype=np.int64)
-        on_time = np.flatnonzero(~late)
-        slots[on_time] = self._assign_on_time(events, starts, keys, on_time)
-        self._assign_late(events, starts, keys, np.flatnonzero(late), slots)
-        return slots
+        slots = np.full(len(keys), _NONE, dtype=np.int64)
+        on_time = np.flatnonzero(~late) if late.any() else np.arange(len(keys))
+        if len(on_time):
+            slots[on_time] = self._assign_on_time(events, starts, keys, on_time)
+        elsewhere = np.flatnonzero(slots == _NONE)
+        if len(elsewhere):
+            slots[elsewhere] = self._assign_generations(events, starts, keys, elsewhere)
+        return slots, len(elsewhere) - (len(keys) - len(on_time))
 
     def _assign_on_time(self, events: EventColumns, starts: Ints, keys: Ints, at: Ints) -> Slots:
-        """Slots of the events at positions `at`; windows seen for the first time are opened."""
-        if not len(at):
-            return np.empty(0, dtype=np.int64)
+        """Slots of the events at positions `at`, _NONE without room; windows seen for the first time are opened."""
         encoded = pa.array(keys[at]).dictionary_encode()
         distinct = encoded.dictionary.to_numpy()
         index = encoded.indices.to_numpy()
         find = self._open.get
-        slot_of = np.array([find(key, -1) for key in distinct.tolist()], dtype=np.int64)
-        missing = np.flatnonzero(slot_of < 0)
+        slot_of = np.array([find(key, _NONE) for key in distinct.tolist()], dtype=np.int64)
+        missing = np.flatnonzero(slot_of == _NONE)
         if len(missing):
             first = np.full(len(distinct), len(at), dtype=np.int64)
             np.minimum.at(first, index, np.arange(len(at)))
             opening = at[first[missing]]
+            if not self._room.is_ample(len(self._open) + len(missing)):
+                opens = self._admit(events, starts, opening)
+                missing, opening = missing[opens], opening[opens]
+        if len(missing):
             slot_of[missing] = self._open_slots(events, starts, opening)
             self._earliest_ms = min(self._earliest_ms, int(starts[opening].min()))
             self._open.update(zip(distinct[missing].tolist(), slot_of[missing].tolist(), strict=True))
         slots: Slots = slot_of[index]
         return slots
 
-    def _assign_late(self, events: EventColumns, starts: Ints, keys: Ints, at: Ints, slots: Slots) -> None:
+    def _admit(self, events: EventColumns, starts: Ints, opening: Ints) -> npt.NDArray[np.bool_]:
+        """Which windows may open; `opening` are the positions of their first events."""
+        order = np.argsort(opening)
+        at = opening[order]
+        opens = np.empty(len(opening), dtype=bool)
+        opens[order] = self._room.admit(
+            self.slots.column("start_ms")[self._on_time()], starts[at], events.watermark_before_ms[at]
+        )
+        return opens
+
+    def _assign_generations(self, events: EventColumns, starts: Ints, keys: Ints, at: Ints) -> Slots:
         """Event by event, because a generation may have to give way to the next within the chunk."""
-        gens = self.slots.column("gen")
-        for position in at.tolist():
-            key, offset = int(keys[position]), int(events.offset[position])
-            slot = self._late.get(key)
+        gens, late, spare = self.slots.column("gen"), self._late, list[int]()
+        found, opened = list[int](), list[int]()
+        for i, (key, offset) in enumerate(zip(keys[at].tolist(), events.offset[at].tolist(), strict=True)):
+            slot = late.get(key)
             if slot is not None and offset >= int(gens[slot]) - 1 + LATE_HOLD_OFFSETS:
-                self._closing.append(self._late.pop(key))
+                self._closing.append(late.pop(key))
                 slot = None
             if slot is None:
-                if len(self._late) >= LATE_OPEN_MAX:
-                    self._closing.append(self._late.pop(next(iter(self._late))))
-                slot = int(self._open_slots(events, starts, np.array([position]))[0])
-                gens = self.slots.column("gen")
+                # One of the same record stays: the same window may come again, and would get the same number.
+                if len(late) >= LATE_OPEN_MAX and int(gens[next(iter(late.values()))]) != offset + 1:
+                    self._closing.append(late.popitem(last=False)[1])
+                if not spare:
+                    spare = self.slots.take(min(_TAKEN_AT_ONCE, len(at) - i)).tolist()
+                    gens = self.slots.column("gen")
+                slot = spare.pop()
                 gens[slot] = offset + 1  # 0 means on time, so offset 0 becomes generation 1
-                self._late[key] = slot
-            slots[position] = slot
+                late[key] = slot
+                opened.append(i)
+            found.append(slot)
+        self.slots.free(np.array(spare, dtype=np.int64))
+        slots = np.array(found, dtype=np.int64)
+        new = np.array(opened, dtype=np.int64)
+        self._identify(slots[new], events, starts, at[new])
+        return slots
 
     def _open_slots(self, events: EventColumns, starts: Ints, at: Ints) -> Slots:
         slots = self.slots.take(len(at))
+        self._identify(slots, events, starts, at)
+        return slots
+
+    def _identify(self, slots: Slots, events: EventColumns, starts: Ints, at: Ints) -> None:
+        """Says whose windows the new slots hold, by the events at positions `at` that opened them."""
         self.slots.column("series")[slots] = events.series[at]
         self.slots.column("start_ms")[slots] = starts[at]
         self.slots.column("unit")[slots] = events.unit[at]
         self.slots.first_values(slots, events.value[at], events.offset[at])
-        return slots
 
     def _expire_late(self, next_offset: int) -> None:
         gens = self.slots.column("gen")

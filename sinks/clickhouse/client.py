@@ -40,7 +40,7 @@ INSERT_SETTINGS: Final[dict[str, int | str]] = {
 }
 
 
-def connect(settings: Settings, *, database: str | None = None) -> Client:
+def connect(settings: Settings, *, database: str | None = None, request_timeout_s: float = REQUEST_TIMEOUT_S) -> Client:
     """An open client on `database` (the configured one when None).
 
     Raises RetryableSinkError when the server is away, PermanentSinkError when it refuses us; one line each.
@@ -64,7 +64,7 @@ def connect(settings: Settings, *, database: str | None = None) -> Client:
             database=settings.clickhouse_database if database is None else database,
             proxy_path=url.path,
             connect_timeout=CONNECT_TIMEOUT_S,
-            send_receive_timeout=REQUEST_TIMEOUT_S,
+            send_receive_timeout=request_timeout_s,
             compress="lz4",
             query_limit=0,
             tz_mode="aware",

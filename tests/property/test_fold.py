@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -16,11 +17,14 @@ cuts = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 
 
 @settings(max_examples=30)
-@given(st.integers(0, 2**32), cuts, st.integers(-1, 80))
-def test_any_chunking_and_any_restart_give_the_same_bytes_and_rows(seed: int, sizes: list[int], restart: int) -> None:
+@given(st.integers(0, 2**32), cuts, st.integers(-1, 80), st.sampled_from([2, 1_000]))
+def test_any_chunking_and_any_restart_give_the_same_bytes_and_rows(
+    seed: int, sizes: list[int], restart: int, open_windows_max: int
+) -> None:
     log = _log(seed, 80)
-    state, rows = run(log, [len(log)])
-    again, again_rows = run(log, sizes, restart_at=restart)
+    using = replace(config(), open_windows_max=open_windows_max)  # fewer than a setting may be
+    state, rows = run(log, [len(log)], using=using)
+    again, again_rows = run(log, sizes, restart_at=restart, using=using)
     assert again == state
     for table in ("metrics", "windows", "anomalies", "dead_letters"):
         assert again_rows[table] == rows[table], table

@@ -18,6 +18,8 @@ from models.windows.sketch import RELATIVE_ERROR_MAX, SMALLEST, keys_of, quantil
 from models.windows.watermark import NOT_YET, watermarks
 
 T0 = 1_700_000_000_000
+LATENESS_MS = 2_000
+OPEN_MAX = 1_000  # more windows than any of these logs opens
 specs = st.builds(
     lambda step, hops: WindowSpec(step * hops, step), st.sampled_from([1_000, 2_000, 10_000]), st.integers(1, 6)
 )
@@ -91,8 +93,8 @@ def test_percentiles_of_many_sketches_are_those_of_each(samples: list[list[float
 @pytest.mark.parametrize("weights", [None, [2.5]])
 def test_a_restored_state_without_windows_goes_on(weights: list[float] | None) -> None:
     spec = WindowSpec(10_000, 10_000)
-    operator = WindowOperator(spec, allowed_lateness_ms=0)
-    operator.restore(WindowOperator(spec, allowed_lateness_ms=0).state())
+    operator = WindowOperator(spec, allowed_lateness_ms=0, open_max=OPEN_MAX)
+    operator.restore(WindowOperator(spec, allowed_lateness_ms=0, open_max=OPEN_MAX).state())
     one = _ones(np.array([T0]), offsets=np.array([0]), watermark_ms=NOT_YET)
     operator.add(one if weights is None else replace(one, weight=np.array(weights)))
     rows = operator.close(T0 + 20_000, 1)
@@ -126,6 +128,7 @@ def test_an_empty_sketch_has_no_percentile() -> None:
         quantile(np.empty(0, np.int32), np.empty(0, np.int64), 0.5, low=0, high=0)
 
 
+rooms = st.sampled_from([1, 2, 3, 5, OPEN_MAX])
 events = st.lists(
     st.tuples(
         st.integers(0, 3),  # series
@@ -139,21 +142,62 @@ events = st.lists(
 )
 
 
-@given(events, st.lists(st.integers(1, 7), min_size=1, max_size=20), specs, st.integers(0, 40))
+@given(events, st.lists(st.integers(1, 7), min_size=1, max_size=20), specs, st.integers(0, 40), rooms)
 def test_state_and_rows_do_not_depend_on_chunks_or_on_a_restart(
-    log: list[tuple[int, int, int, float, int]], cuts: list[int], spec: WindowSpec, restart_at: int
+    log: list[tuple[int, int, int, float, int]], cuts: list[int], spec: WindowSpec, restart_at: int, open_max: int
 ) -> None:
-    whole, whole_rows = _run(log, spec, cuts=[len(log)], restart_at=None)
-    pieces, piece_rows = _run(log, spec, cuts=cuts, restart_at=restart_at)
+    whole, whole_rows = _run(log, spec, cuts=[len(log)], restart_at=None, open_max=open_max)
+    pieces, piece_rows = _run(log, spec, cuts=cuts, restart_at=restart_at, open_max=open_max)
     assert whole == pieces
     assert whole_rows == piece_rows
 
 
-@given(events, specs)
-def test_generations_of_a_window_together_hold_every_event_exactly_once(
-    log: list[tuple[int, int, int, float, int]], spec: WindowSpec
+@given(events, specs, rooms)
+def test_a_window_that_is_open_on_time_holds_all_events_of_its_series_that_were(
+    log: list[tuple[int, int, int, float, int]], spec: WindowSpec, open_max: int
 ) -> None:
-    _, rows = _run(log, spec, cuts=[3], restart_at=None)
+    _, rows = _run(log, spec, cuts=[2], restart_at=None, open_max=open_max)
+    on_time: dict[tuple[int, int], int] = defaultdict(int)
+    mark = NOT_YET
+    for series, at, *_ in log:
+        for start in spec.starts_of(T0 + at):
+            on_time[series, start] += start + spec.size_ms + LATENESS_MS > mark
+        mark = max(mark, T0 + at)
+    found = {(series, start): row["events"] for (series, start, gen), row in rows.items() if gen == 0}
+    assert found == {key: on_time[key] for key in found}
+    if open_max == OPEN_MAX:
+        assert set(found) == {key for key, events_on_time in on_time.items() if events_on_time}
+
+
+def test_windows_beyond_the_room_become_generations_until_the_watermark_has_passed_their_start() -> None:
+    # Room for two: series 2 finds none and is turned away for all of this window. Series 3 comes when there is room
+    # again in its own window, and does not take any in the full one.
+    events_of = [(0, 0), (1, 1), (2, 2), (2, 3), (0, 12_500), (3, 13_000), (3, 9_000)]
+    log = [(series, at, 1, 1.0, 0) for series, at in events_of]
+    for cuts in ([1], [len(log)]):
+        _, rows = _run(log, WindowSpec(10_000, 10_000), cuts=cuts, restart_at=None, open_max=2)
+        assert {key: row["events"] for key, row in rows.items()} == {
+            (0, T0, 0): 1,
+            (1, T0, 0): 1,
+            (2, T0, 3): 2,  # opened by the record at offset 2
+            (0, T0 + 10_000, 5): 1,  # before its record the watermark had closed nothing
+            (3, T0 + 10_000, 6): 1,  # that start had turned series 0 away
+            (3, T0, 7): 1,  # late
+        }
+
+
+def test_room_is_free_again_when_windows_close() -> None:
+    # The third event closes the first window, which had taken the only room before it; the fourth finds it free.
+    log = [(0, 0, 1, 1.0, 0), (1, 1, 1, 1.0, 0), (0, 25_000, 1, 1.0, 0), (1, 35_000, 1, 1.0, 0)]
+    _, rows = _run(log, WindowSpec(10_000, 10_000), cuts=[1], restart_at=None, open_max=1)
+    assert sorted(rows) == [(0, T0, 0), (0, T0 + 20_000, 3), (1, T0, 2), (1, T0 + 30_000, 0)]
+
+
+@given(events, specs, rooms)
+def test_generations_of_a_window_together_hold_every_event_exactly_once(
+    log: list[tuple[int, int, int, float, int]], spec: WindowSpec, open_max: int
+) -> None:
+    _, rows = _run(log, spec, cuts=[3], restart_at=None, open_max=open_max)
     found: dict[tuple[int, int], list[float]] = defaultdict(lambda: [0, 0.0, math.inf, -math.inf, 0])
     for (series, start, _), row in rows.items():
         total = found[series, start]
@@ -222,7 +266,7 @@ def test_open_late_generations_are_bounded_and_the_oldest_gives_way_with_its_eve
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("models.windows.operator.LATE_OPEN_MAX", 3)
-    operator = WindowOperator(WindowSpec(1_000, 1_000), allowed_lateness_ms=0)
+    operator = WindowOperator(WindowSpec(1_000, 1_000), allowed_lateness_ms=0, open_max=OPEN_MAX)
     starts = T0 + 1_000 * np.arange(5)
     operator.add(_ones(starts, offsets=np.arange(5), watermark_ms=T0 + 10**6))
     assert len(operator) <= 3
@@ -235,7 +279,7 @@ def test_open_late_generations_are_bounded_and_the_oldest_gives_way_with_its_eve
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50), st.floats(-1e9, 1e9))
 def test_the_variance_is_that_of_numpy_even_far_from_zero(sample: list[float], far: float) -> None:
     data = np.array(sample) + far
-    operator = WindowOperator(WindowSpec(10_000, 10_000), allowed_lateness_ms=0)
+    operator = WindowOperator(WindowSpec(10_000, 10_000), allowed_lateness_ms=0, open_max=OPEN_MAX)
     n = len(data)
     zeros = np.zeros(n, np.int64)
     operator.add(EventColumns(zeros, np.full(n, T0), data, None, zeros, np.arange(n), np.full(n, NOT_YET)))
@@ -248,7 +292,7 @@ def test_the_variance_is_that_of_numpy_even_far_from_zero(sample: list[float], f
 
 def _one_late_generation() -> WindowOperator:
     """An operator that holds nothing but a late generation, opened by the record at offset 1."""
-    operator = WindowOperator(WindowSpec(10_000, 10_000), allowed_lateness_ms=0)
+    operator = WindowOperator(WindowSpec(10_000, 10_000), allowed_lateness_ms=0, open_max=OPEN_MAX)
     operator.add(_ones(np.array([T0]), offsets=np.array([1]), watermark_ms=T0 + 100_000))
     return operator
 
@@ -265,10 +309,15 @@ def _sketch(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _run(
-    log: list[tuple[int, int, int, float, int]], spec: WindowSpec, *, cuts: list[int], restart_at: int | None
+    log: list[tuple[int, int, int, float, int]],
+    spec: WindowSpec,
+    *,
+    cuts: list[int],
+    restart_at: int | None,
+    open_max: int = OPEN_MAX,
 ) -> tuple[dict[str, object], dict[tuple[int, int, int], dict[str, float]]]:
     """Folds one event a record; returns the state before the end and the last row of each window."""
-    operator = WindowOperator(spec, allowed_lateness_ms=2_000)
+    operator = WindowOperator(spec, allowed_lateness_ms=LATENESS_MS, open_max=open_max)
     rows: dict[tuple[int, int, int], dict[str, float]] = {}
     offsets = np.cumsum([skip + (i > 0) for i, (*_, skip) in enumerate(log)]).astype(np.int64)
     mark, at, turn = NOT_YET, 0, 0
@@ -295,7 +344,7 @@ def _run(
         at, turn = end, turn + 1
         if restart_at is not None and at >= restart_at:
             saved = operator.state()
-            operator = WindowOperator(spec, allowed_lateness_ms=2_000)
+            operator = WindowOperator(spec, allowed_lateness_ms=LATENESS_MS, open_max=open_max)
             operator.restore(saved)
             assert operator.state() == saved
             restart_at = None
