@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.conftest import FIGURES
 from tests.support.brokers import EmbeddedBroker
 from tests.support.installation import Broker
 from tests.support.kafka import apache_kafka
+from tests.support.workers import quick_settings
 
 KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
 
@@ -43,17 +43,15 @@ def each_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 @pytest.fixture
 def settings(clickhouse: Settings, tmp_path: Path) -> Settings:
     """Short windows and intervals: each second of a scenario flushes, closes and saves. The broker is still missing."""
-    return clickhouse.model_copy(
-        update={
-            "home": tmp_path / "home",
-            "windows": "1s,10s",
-            "allowed_lateness_ms": 2_000,
-            "flush_interval_ms": 200,
-            "snapshot_interval_ms": 500,
-            "snapshots_kept": 1_000,  # all of them: each is compared with a straight fold
-            "session_timeout_ms": 6_000,
-            "app_id": f"murmur-{os.urandom(3).hex()}",
-        }
+    return quick_settings(
+        clickhouse,
+        "",
+        tmp_path / "home",
+        windows="1s,10s",
+        allowed_lateness_ms=2_000,
+        flush_interval_ms=200,
+        snapshot_interval_ms=500,
+        snapshots_kept=1_000,  # all of them: each is compared with a straight fold
     )
 
 

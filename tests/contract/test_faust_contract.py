@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-import os
 import re
 import time
 from collections.abc import AsyncIterator
@@ -35,7 +34,7 @@ from streams.worker import PROBE_TIMEOUT_S, _transport, _watch_transport, _Worke
 from tests.support.brokers import acreate_topics
 from tests.support.sim_log import SimConsumer, SimLog
 from tests.support.waiting import eventually
-from tests.support.workers import WorkerProcess
+from tests.support.workers import WorkerProcess, quick_settings
 
 HELD = TP("swarm.metrics", 0)
 
@@ -149,17 +148,7 @@ async def test_no_checkpoint_outlives_its_assignment(tmp_path: Path) -> None:
 
 @pytest.fixture
 def settings(any_broker: str, clickhouse: Settings, tmp_path: Path) -> Settings:
-    return clickhouse.model_copy(
-        update={
-            "kafka_bootstrap": any_broker,
-            "home": tmp_path,
-            "flush_interval_ms": 100,
-            "snapshot_interval_ms": 300,
-            "snapshots_kept": 1_000,
-            "session_timeout_ms": 6_000,
-            "app_id": f"murmur-{os.urandom(3).hex()}",
-        }
-    )
+    return quick_settings(clickhouse, any_broker, tmp_path, snapshot_interval_ms=300, snapshots_kept=1_000)
 
 
 @pytest.mark.integration

@@ -27,7 +27,7 @@ from tests.support.produce import await_committed, ends, make_topics, produce, s
 from tests.support.result_rows import row, table
 from tests.support.traffic import Traffic
 from tests.support.waiting import eventually
-from tests.support.workers import worker
+from tests.support.workers import quick_settings, worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -37,17 +37,12 @@ LOOKS = 20  # at a busy log; some of them fall into a flush
 
 @pytest.fixture
 def settings(any_broker: str, clickhouse: Settings, tmp_path: Path) -> Settings:
-    return clickhouse.model_copy(
-        update={
-            "kafka_bootstrap": any_broker,
-            "home": tmp_path,
-            "windows": "1s,10s/2s",  # one of them hopping: an event is in five windows
-            "allowed_lateness_ms": 2_000,
-            "flush_interval_ms": 100,
-            "snapshot_interval_ms": 200,
-            "session_timeout_ms": 6_000,
-            "app_id": f"murmur-{os.urandom(3).hex()}",
-        }
+    return quick_settings(
+        clickhouse,
+        any_broker,
+        tmp_path,
+        windows="1s,10s/2s",  # one of them hopping: an event is in five windows
+        allowed_lateness_ms=2_000,
     )
 
 

@@ -20,7 +20,7 @@ from tests.support.logs import read_log
 from tests.support.traffic import Traffic
 from tests.support.verdict import events_stored
 from tests.support.waiting import eventually
-from tests.support.workers import WorkerProcess, worker
+from tests.support.workers import WorkerProcess, quick_settings, worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.kafka]
 
@@ -34,17 +34,7 @@ STAYS_AWAY_S = 20.0
 @pytest.fixture
 def settings(clickhouse: Settings, tmp_path: Path) -> Iterator[Settings]:
     with apache_kafka({"auto.create.topics.enable": "true"}) as broker:
-        yield clickhouse.model_copy(
-            update={
-                "kafka_bootstrap": broker.bootstrap,
-                "home": tmp_path / "home",
-                "windows": "1s",
-                "flush_interval_ms": 100,
-                "snapshot_interval_ms": 200,
-                "partitions": 1,
-                "session_timeout_ms": 6_000,
-            }
-        )
+        yield quick_settings(clickhouse, broker.bootstrap, tmp_path / "home", windows="1s", partitions=1)
 
 
 def test_a_source_topic_that_is_deleted_is_named_and_not_made_in_passing(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from tests.support.produce import await_committed, delete_records, ends, make_to
 from tests.support.traffic import Traffic
 from tests.support.verdict import events_stored
 from tests.support.waiting import eventually
-from tests.support.workers import WorkerProcess, worker
+from tests.support.workers import WorkerProcess, quick_settings, worker
 
 pytestmark = [
     pytest.mark.integration,
@@ -30,18 +30,7 @@ ENDS_WITHIN_S = 60.0
 
 @pytest.fixture
 def settings(any_broker: str, clickhouse: Settings, tmp_path: Path) -> Settings:
-    return clickhouse.model_copy(
-        update={
-            "kafka_bootstrap": any_broker,
-            "home": tmp_path,
-            "app_id": tmp_path.name,
-            "windows": "1s",
-            "flush_interval_ms": 100,
-            "snapshot_interval_ms": 200,
-            "partitions": 1,
-            "session_timeout_ms": 6_000,
-        }
-    )
+    return quick_settings(clickhouse, any_broker, tmp_path, windows="1s", partitions=1)
 
 
 def test_a_worker_that_starts_behind_expired_records_names_them_and_a_new_version_goes_on(settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,24 +14,14 @@ from sinks.clickhouse.client import connect
 from tests.support.produce import await_committed, make_topics, produce
 from tests.support.traffic import Traffic
 from tests.support.waiting import eventually
-from tests.support.workers import WorkerProcess, worker
+from tests.support.workers import WorkerProcess, quick_settings, worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 @pytest.fixture
 def settings(any_broker: str, clickhouse: Settings, tmp_path: Path) -> Settings:
-    return clickhouse.model_copy(
-        update={
-            "kafka_bootstrap": any_broker,
-            "home": tmp_path,
-            "windows": "1s",
-            "flush_interval_ms": 100,
-            "snapshot_interval_ms": 200,
-            "session_timeout_ms": 6_000,
-            "app_id": f"murmur-{os.urandom(3).hex()}",
-        }
-    )
+    return quick_settings(clickhouse, any_broker, tmp_path, windows="1s")
 
 
 def ask(settings: Settings, sql: str) -> Any:

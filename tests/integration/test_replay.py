@@ -16,7 +16,7 @@ from tests.support.commands import answer_of, run_murmur
 from tests.support.produce import await_committed, delete_records, ends, make_topics, produce
 from tests.support.traffic import Traffic
 from tests.support.waiting import eventually
-from tests.support.workers import WorkerProcess, worker
+from tests.support.workers import WorkerProcess, quick_settings, worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -26,18 +26,7 @@ TABLES = ("metrics", "windows", "anomalies", "dead_letters")
 
 @pytest.fixture
 def settings(any_broker: str, clickhouse: Settings, tmp_path: Path) -> Settings:
-    return clickhouse.model_copy(
-        update={
-            "kafka_bootstrap": any_broker,
-            "home": tmp_path,
-            "windows": "1s,10s",
-            "allowed_lateness_ms": 2_000,
-            "flush_interval_ms": 100,
-            "snapshot_interval_ms": 200,
-            "session_timeout_ms": 6_000,
-            "app_id": f"murmur-{os.urandom(3).hex()}",
-        }
-    )
+    return quick_settings(clickhouse, any_broker, tmp_path, windows="1s,10s", allowed_lateness_ms=2_000)
 
 
 def ask(settings: Settings, sql: str) -> Any:

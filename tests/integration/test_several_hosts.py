@@ -18,7 +18,7 @@ from tests.support.oracle import recount
 from tests.support.produce import await_committed, ends, make_topics, produce
 from tests.support.traffic import Traffic
 from tests.support.waiting import eventually
-from tests.support.workers import WorkerProcess, worker
+from tests.support.workers import WorkerProcess, quick_settings, worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -28,18 +28,8 @@ WINDOWS_MS = (1_000, 10_000)
 
 @pytest.fixture
 def settings(any_broker: str, clickhouse: Settings, tmp_path: Path) -> Settings:
-    return clickhouse.model_copy(
-        update={
-            "kafka_bootstrap": any_broker,
-            "home": tmp_path / "host-1",
-            "snapshot_store": "kafka",
-            "windows": "1s,10s",
-            "allowed_lateness_ms": 2_000,
-            "flush_interval_ms": 100,
-            "snapshot_interval_ms": 200,
-            "session_timeout_ms": 6_000,
-            "app_id": f"murmur-{os.urandom(3).hex()}",
-        }
+    return quick_settings(
+        clickhouse, any_broker, tmp_path / "host-1", snapshot_store="kafka", windows="1s,10s", allowed_lateness_ms=2_000
     )
 
 

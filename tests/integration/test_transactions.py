@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from sinks.clickhouse.client import connect
 from tests.support.commands import answer_of, run_murmur
 from tests.support.produce import ends, make_topics
 from tests.support.waiting import eventually
-from tests.support.workers import worker
+from tests.support.workers import quick_settings, worker
 
 pytestmark = [
     pytest.mark.integration,
@@ -34,17 +33,7 @@ ABORTED = 5  # more than the gaps a worker looks into before it trusts a log to 
 
 @pytest.fixture
 def settings(any_broker: str, clickhouse: Settings, tmp_path: Path) -> Settings:
-    return clickhouse.model_copy(
-        update={
-            "kafka_bootstrap": any_broker,
-            "home": tmp_path,
-            "windows": "1s,10s/2s",
-            "flush_interval_ms": 100,
-            "snapshot_interval_ms": 200,
-            "session_timeout_ms": 6_000,
-            "app_id": f"murmur-{os.urandom(3).hex()}",
-        }
-    )
+    return quick_settings(clickhouse, any_broker, tmp_path, windows="1s,10s/2s")
 
 
 def test_records_of_aborted_transactions_never_count_and_those_of_open_ones_wait(settings: Settings) -> None:

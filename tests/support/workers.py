@@ -20,6 +20,17 @@ from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 STOP_TIMEOUT_S = 15.0
+QUICK = {
+    "flush_interval_ms": 100,
+    "snapshot_interval_ms": 200,
+    "session_timeout_ms": 6_000,  # the shortest a broker allows
+}
+
+
+def quick_settings(clickhouse: Settings, bootstrap: str, home: Path, **changes: Any) -> Settings:
+    """Settings of a group of its own whose workers flush and save many times a second."""
+    own = {"kafka_bootstrap": bootstrap, "home": home, "app_id": f"murmur-{os.urandom(3).hex()}"}
+    return clickhouse.model_copy(update=own | QUICK | changes)
 
 
 class WorkerProcess:
