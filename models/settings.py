@@ -164,15 +164,13 @@ class Settings(BaseSettings):
     )
 
     fold_version: Annotated[int, Field(ge=1, le=65_535)] = Field(
-        1,
-        description="Raise it to recompute all results from the log under changed settings, beside the old ones.",
+        1, description="Raise it to recompute all results from the log under changed settings, beside the old ones."
     )
     flush_interval_ms: Annotated[int, Field(ge=50, le=60_000)] = Field(
         1_000, description="Longest time between a folded record and its rows in the sinks."
     )
     flush_rows_max: Annotated[int, Field(ge=1_000, le=10_000_000)] = Field(
-        1_000_000,
-        description="Rows that may wait in a partition (40 bytes an event); half as many start a flush.",
+        1_000_000, description="Rows that may wait in a partition (40 bytes an event); half as many start a flush."
     )
     snapshot_interval_ms: Annotated[int, Field(ge=100, le=600_000)] = Field(
         10_000, description="Time between snapshots of a partition; bounds the replay after a crash."

@@ -253,8 +253,11 @@ class PartitionFold:
                 offset=offsets[events.record],
                 watermark_before_ms=marks[events.record],
             )
-            for operator in self._operators:
-                self.counters.overflow_events += operator.add(columns)
+            for i, operator in enumerate(self._operators):
+                overflow = operator.add(columns)
+                self.counters.overflow_events += overflow.events
+                if i == 0:  # who fills the room for the smallest windows fills that for all
+                    self.report(self._watch.room(overflow.fillings, self._series, events, offsets, appended_ms))
             # Late: for its newest window of the smallest size, the one that closes first.
             self.counters.late_events += int(self._operators[0].is_late(columns).sum())
             self.counters.events += len(events)

@@ -1,11 +1,12 @@
 """The detectors that look at metrics and records rather than activities, fed without a cost a metric event.
 
 In: producer stamps, accepted events, closed windows of one partition. Out: findings. Never: looks at each event: only
-at heartbeats, at windows of memory, and once a record at its number.
+at heartbeats, at windows of memory, where windows begin to find no room, and once a record at its number.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -14,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from models.codecs.records import ProducerStamp, RawRecord
-from models.detect import heartbeat, memory_leak, telemetry_gap
+from models.detect import heartbeat, memory_leak, name_flood, telemetry_gap
 from models.detect.finding import Finding, Place
 from models.detect.keyed import memory_of
 from models.windows.operator import WindowRows
+from models.windows.room import Filling
 from streams.accepted import AcceptedEvents
 from streams.interning import Interner, Series
 
@@ -29,6 +31,7 @@ class MetricDetectors:
         self._gaps = None if telemetry_gap.SPEC.name in off else telemetry_gap.TelemetryGapDetector()
         self._beats = None if heartbeat.SPEC.name in off else heartbeat.HeartbeatDetector()
         self._leaks = None if memory_leak.SPEC.name in off else memory_leak.MemoryLeakDetector()
+        self._floods = None if name_flood.SPEC.name in off else name_flood.NameFloodDetector()
         self._entries: Sequence[Series] = ()  # the chunks' dictionary of series, and which of them are heartbeats
         self._is_beat = np.empty(0, dtype=bool)
         self._any_beat = False
@@ -109,6 +112,29 @@ class MetricDetectors:
             )
         return found
 
+    def room(
+        self,
+        fillings: Sequence[Filling],
+        series: Interner[Series],
+        events: AcceptedEvents,
+        offsets: npt.NDArray[np.int64],
+        appended_ms: npt.NDArray[np.int64],
+    ) -> list[Finding]:
+        """Takes the starts for which windows began to find no room."""
+        if self._floods is None:
+            return []
+        found: list[Finding] = []
+        for filling in fillings:
+            at, record = filling.at, int(events.record[filling.at])
+            windows = Counter((series.keys[s][0], series.keys[s][2]) for s in filling.series.tolist())
+            _, agent_id, _ = events.series[int(events.series_idx[at])]
+            place = Place(
+                int(events.timestamp_ms[at]), int(offsets[record]), int(appended_ms[record]), int(events.idx[at])
+            )
+            flood = self._floods.full(windows, agent_id, place)
+            found += [] if flood is None else [flood]
+        return found
+
     def memories(self) -> dict[str, tuple[int, int]]:
         """Name of the detector -> keys it holds, and at most."""
         return {detector.spec.name: memory_of(detector) for detector in self._on()}
@@ -123,7 +149,7 @@ class MetricDetectors:
             detector.restore(state.get(detector.spec.name, []))
 
     def _on(self) -> Iterable[Any]:
-        return (d for d in (self._gaps, self._beats, self._leaks) if d is not None)
+        return (d for d in (self._gaps, self._beats, self._leaks, self._floods) if d is not None)
 
     def _beats_of(self, events: AcceptedEvents) -> npt.NDArray[np.intp]:
         """Positions of the heartbeats; each series of the dictionary is looked at once."""

@@ -9,7 +9,7 @@ import difflib
 import hashlib
 from typing import Final
 
-from models.detect import heartbeat, memory_leak, telemetry_gap
+from models.detect import heartbeat, memory_leak, name_flood, telemetry_gap
 from models.detect.bank import ACTIVITY_DETECTORS
 from models.detect.finding import DetectorSpec
 
@@ -18,6 +18,7 @@ SPECS: Final[tuple[DetectorSpec, ...]] = (
     heartbeat.SPEC,
     telemetry_gap.SPEC,
     memory_leak.SPEC,
+    name_flood.SPEC,
 )
 NAMES: Final = tuple(spec.name for spec in SPECS)
 

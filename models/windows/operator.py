@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from models.windows.assign import WindowSpec
-from models.windows.room import Room
+from models.windows.room import Filling, Overflow, Room, Windows
 from models.windows.sketch import keys_of, units_of
 from models.windows.sketches import SlotSketches
 from models.windows.slots import COLUMNS, SlotArrays, Slots
@@ -122,18 +122,19 @@ class WindowOperator:
         """How many of the open windows are generations; at most LATE_OPEN_MAX and those of one record."""
         return len(self._late)
 
-    def add(self, events: EventColumns) -> int:
-        """Folds the events into every window that holds them; returns how often one on time found no room."""
+    def add(self, events: EventColumns) -> Overflow:
+        """Folds the events into every window that holds them."""
         starts = self.spec.newest_starts(events.timestamp_ms)
         hops = self.spec.windows_per_event
         if hops > 1:
             # Every event once a window, event by event: a slot must see its events in log order.
             starts = np.repeat(starts, hops) - np.tile(np.arange(hops)[::-1] * self.spec.step_ms, len(starts))
             events = events.repeat(hops)
-        slots, without_room = self._assign(events, starts)
+        overflow = Overflow()
+        slots = self._assign(events, starts, overflow)
         self.slots.accumulate(slots, events.value, events.weight, events.timestamp_ms, events.offset)
         self._sketches.add(slots, events.sketch_keys, None if events.weight is None else units_of(events.weight))
-        return without_room
+        return overflow
 
     def is_late(self, events: EventColumns) -> npt.NDArray[np.bool_]:
         """Whether the newest window of each event had closed before the event's record."""
@@ -251,20 +252,20 @@ class WindowOperator:
         """The slots of windows that are open on time."""
         return np.flatnonzero(self.slots.live & (self.slots.column("gen") == 0))
 
-    def _assign(self, events: EventColumns, starts: Ints) -> tuple[Slots, int]:
-        """The slot of each event, and how many on time found no room."""
+    def _assign(self, events: EventColumns, starts: Ints, overflow: Overflow) -> Slots:
         late = starts + (self.spec.size_ms + self._lateness_ms) <= events.watermark_before_ms
         keys = (events.series << _KEY_SHIFT) | (starts // self.spec.step_ms)
         slots = np.full(len(keys), _NONE, dtype=np.int64)
         on_time = np.flatnonzero(~late) if late.any() else np.arange(len(keys))
         if len(on_time):
-            slots[on_time] = self._assign_on_time(events, starts, keys, on_time)
+            slots[on_time] = self._assign_on_time(events, starts, keys, on_time, overflow)
         elsewhere = np.flatnonzero(slots == _NONE)
         if len(elsewhere):
             slots[elsewhere] = self._assign_generations(events, starts, keys, elsewhere)
-        return slots, len(elsewhere) - (len(keys) - len(on_time))
+        overflow.events = len(elsewhere) - (len(keys) - len(on_time))
+        return slots
 
-    def _assign_on_time(self, events: EventColumns, starts: Ints, keys: Ints, at: Ints) -> Slots:
+    def _assign_on_time(self, events: EventColumns, starts: Ints, keys: Ints, at: Ints, overflow: Overflow) -> Slots:
         """Slots of the events at positions `at`, _NONE without room; windows seen for the first time are opened."""
         encoded = pa.array(keys[at]).dictionary_encode()
         distinct = encoded.dictionary.to_numpy()
@@ -277,7 +278,7 @@ class WindowOperator:
             np.minimum.at(first, index, np.arange(len(at)))
             opening = at[first[missing]]
             if not self._room.is_ample(len(self._open) + len(missing)):
-                opens = self._admit(events, starts, opening)
+                opens = self._admit(events, starts, opening, overflow)
                 missing, opening = missing[opens], opening[opens]
         if len(missing):
             slot_of[missing] = self._open_slots(events, starts, opening)
@@ -286,14 +287,19 @@ class WindowOperator:
         slots: Slots = slot_of[index]
         return slots
 
-    def _admit(self, events: EventColumns, starts: Ints, opening: Ints) -> npt.NDArray[np.bool_]:
+    def _admit(self, events: EventColumns, starts: Ints, opening: Ints, overflow: Overflow) -> npt.NDArray[np.bool_]:
         """Which windows may open; `opening` are the positions of their first events."""
         order = np.argsort(opening)
         at = opening[order]
-        opens = np.empty(len(opening), dtype=bool)
-        opens[order] = self._room.admit(
-            self.slots.column("start_ms")[self._on_time()], starts[at], events.watermark_before_ms[at]
+        open_slots = self._on_time()
+        now_open = Windows(self.slots.column("start_ms")[open_slots], self.slots.column("series")[open_slots])
+        admitted, fillings = self._room.admit(
+            now_open, Windows(starts[at], events.series[at]), events.watermark_before_ms[at]
         )
+        hops = self.spec.windows_per_event
+        overflow.fillings = [Filling(int(at[filling.at]) // hops, filling.series) for filling in fillings]
+        opens = np.empty(len(opening), dtype=bool)
+        opens[order] = admitted
         return opens
 
     def _assign_generations(self, events: EventColumns, starts: Ints, keys: Ints, at: Ints) -> Slots:

@@ -11,6 +11,7 @@ import pytest
 
 from models.codecs.records import RawRecord
 from models.settings import Settings
+from sinks.clickhouse.client import connect
 from tests.chaos import scale
 from tests.support.folds import T0, config, new_fold
 from tests.support.installation import Broker, installation
@@ -104,6 +105,7 @@ def test_rows_equal_the_recount_when_producers_make_up_names(
             overflow = eventually(lambda: _overflow_events(running), "windows find no room")
         verdict = compare_when_drained(settings)
         running.check_alive()
+        eventually(lambda: _floods(settings) == {("s", "cost_usd")}, "the flood is named")
         figures(
             events=verdict.events,
             windows=verdict.windows,
@@ -118,6 +120,16 @@ def test_rows_equal_the_recount_when_producers_make_up_names(
 def _overflow_events(running: Any) -> int:
     """What the workers that run count, the windows of each size for themselves."""
     return sum(worker.status().get("counters", {}).get("overflow_events", 0) for worker in running.workers.values())
+
+
+def _floods(settings: Settings) -> set[tuple[str, str]]:
+    """(swarm, metric) that the detector names; one row a partition."""
+    client = connect(settings)
+    try:
+        sql = "SELECT swarm_id, evidence['flooding_metric'] FROM v_anomalies WHERE detector = 'name_flood'"
+        return set(client.query(sql).result_rows)
+    finally:
+        client.close()
 
 
 def _most(measured: list[dict[str, int]]) -> dict[str, int]:

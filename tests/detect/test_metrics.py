@@ -217,3 +217,39 @@ def test_real_hosts_and_what_is_said_of_their_memory(record_property: Any) -> No
     assert found
     record_property("figures", f"memory_leak on real hosts: {found}")
     assert sum(map(len, found.values())) <= 2
+
+
+def _batch(second: float, swarm: str, metric: str, agents: Iterable[str]) -> RawRecord:
+    at = T0 + round(second * S)
+    events = [{"swarm_id": swarm, "agent_id": a, "metric": metric, "value": 1, "timestamp": at} for a in agents]
+    return RawRecord(0, at, (), json.dumps(events).encode())
+
+
+def test_a_flood_of_made_up_names_is_found_where_it_comes_from_and_told_once_while_it_lasts() -> None:
+    honest = [f"honest-{n}" for n in range(100)]
+    records = []
+    for step in range(12):  # six minutes
+        names = [f"{step}-{n}" for n in range(1_200)]
+        records += [
+            _batch(step * 30, "s", "cost_usd", honest[:50]),
+            _batch(step * 30 + 1, "noisy", "request_duration", names),
+            _batch(step * 30 + 2, "s", "cost_usd", honest),  # the first that finds no room may be one of them
+        ]
+    rows = _found(records, open_windows_max=1_000)
+    assert told(rows) == [("name_flood", "open_windows", 1_001, "high")]
+    (row,) = rows
+    assert (row["swarm_id"], row["agent_id"]) == ("noisy", "")
+    assert dict(row["evidence"]) == {
+        "flooding_metric": "request_duration",
+        "windows_of_it": "950",
+        "windows_open": "1000",
+        "first_agent_without_room": "0-950",
+    }
+    assert second_of(row) == 1
+    later = [_batch(700, "noisy", "request_duration", (f"later-{n}" for n in range(1_200)))]
+    assert len(_found([*records, *later], open_windows_max=1_000)) == 2
+
+
+def test_series_whose_last_and_next_window_find_room_together_are_no_flood() -> None:
+    agents = [f"a{n}" for n in range(500)]
+    assert _found([_batch(step * 30, "s", "cost_usd", agents) for step in range(10)], open_windows_max=1_000) == []
