@@ -117,7 +117,8 @@ def test_memory_stays_level_under_churn_and_a_killed_worker_catches_up(
                 rss.append((time.monotonic(), running.rss_bytes()["worker-1"] / 2**20))
         sizes = _sizes(running.workers["worker-1"].status())
         caught_up_s, lag_events = _catch_up(settings, running, churn)
-        slope = {"rss_slope_mb_per_h": _slope_mb_per_h(rss)} if scale.LONG_S >= SLOPE_TOLD_FROM_S else {}
+        shape = {"rss_slope_mb_per_h": _slope_mb_per_h(rss), "rss_mb_by_tenth": _by_tenth(rss)}
+        slope: dict[str, Any] = shape if scale.LONG_S >= SLOPE_TOLD_FROM_S else {}
         figures(
             keys=churn.made // LIFE_RECORDS * AGENTS * 2,
             rss_mb=int(rss[-1][1]),
@@ -154,6 +155,11 @@ def _sizes(status: dict[str, Any]) -> dict[str, int]:
 
 def _most(measured: list[dict[str, int]]) -> dict[str, int]:
     return {path: max(sizes.get(path, 0) for sizes in measured) for path in set().union(*measured)}
+
+
+def _by_tenth(rss: list[tuple[float, float]]) -> str:
+    """The median of each tenth of the run: whether it levels off, jumps or goes on rising."""
+    return "/".join(f"{np.median(part):.1f}" for part in np.array_split(np.array(rss)[:, 1], 10))
 
 
 def _slope_mb_per_h(rss: list[tuple[float, float]]) -> float:
