@@ -20,15 +20,15 @@ KEYS_MAX: Final = 10_000
 SPEC: Final = DetectorSpec(
     name="name_flood",
     version=1,
-    finds="Names made up anew, for an agent or a metric, until windows find no room.",
+    finds="Agent names made up anew until windows find no room.",
     reads="every metric event: its series, when more than `open_windows_max` windows of the smallest size are open",
     limits=(
         Limit("mute", MUTE_MS, "ms", "between two findings of one swarm and metric: a flood lasts"),
         Limit("keys", KEYS_MAX, "swarms and metrics", "that are muted at a time"),
     ),
     delay="with the first event whose window finds no room",
-    blind="Floods that stay below `open_windows_max`, and those that no swarm or metric has the most windows of: many "
-    "honest series together fill the room as well.",
+    blind="Floods that stay below `open_windows_max`. Made-up metrics and swarms: each is counted for itself, and the "
+    "finding then names whichever has most windows, with how many those are. Many honest series fill the room as well.",
     action="",
 )
 

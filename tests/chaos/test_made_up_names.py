@@ -16,7 +16,7 @@ from tests.chaos import scale
 from tests.support.folds import T0, config, new_fold
 from tests.support.installation import Broker, installation
 from tests.support.load import Load, Sent
-from tests.support.sizes import container_sizes
+from tests.support.sizes import container_sizes, most
 from tests.support.straight import check_snapshots
 from tests.support.verdict import compare_when_drained
 from tests.support.waiting import eventually
@@ -79,7 +79,7 @@ def test_names_made_up_for_every_event_fill_no_container_beyond_its_bound(
             measured.append(container_sizes(fold))
     half = len(measured) // 2
     # Tables double when they grow, and what was made in a chunk comes on top.
-    before, after = _most(measured[:half]), _most(measured[half:])
+    before, after = most(measured[:half]), most(measured[half:])
     grown = {path for path, n in after.items() if n > 1.2 * before.get(path, 0) + chunk_events}
     assert not grown, {path: (before.get(path, 0), after[path]) for path in grown}
     figures(names=made.made * BATCH * 4 // 5, containers=len(after), elements_max=sum(after.values()), grown=0)
@@ -90,7 +90,6 @@ def test_rows_equal_the_recount_when_producers_make_up_names(
     each_broker: Broker,
     settings: Settings,
     chance: random.Random,
-    caplog: pytest.LogCaptureFixture,
     figures: Callable[..., None],
 ) -> None:
     settings = settings.model_copy(
@@ -130,7 +129,3 @@ def _floods(settings: Settings) -> set[tuple[str, str]]:
         return set(client.query(sql).result_rows)
     finally:
         client.close()
-
-
-def _most(measured: list[dict[str, int]]) -> dict[str, int]:
-    return {path: max(sizes.get(path, 0) for sizes in measured) for path in set().union(*measured)}

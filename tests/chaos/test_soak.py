@@ -17,7 +17,7 @@ from tests.chaos import scale
 from tests.support.folds import T0, config, new_fold
 from tests.support.installation import Broker, Installation, installation
 from tests.support.load import Load, Sent, fill
-from tests.support.sizes import container_sizes
+from tests.support.sizes import container_sizes, most
 from tests.support.verdict import compare_when_drained, events_stored
 from tests.support.waiting import WITHIN_S, eventually
 
@@ -82,7 +82,7 @@ def test_no_container_of_the_state_grows_while_keys_come_and_go(figures: Callabl
             fold.state()  # as a snapshot does: it gives back what no open window needs
             measured.append(container_sizes(fold))
     half = len(measured) // 2  # the first half is longer than the 4,096 offsets of a late generation
-    before, after = _most(measured[:half]), _most(measured[half:])
+    before, after = most(measured[:half]), most(measured[half:])
     grown = {path: (before.get(path, 0), n) for path, n in after.items() if n > GROWTH_MAX * before.get(path, 0) + 10}
     assert not grown
     figures(
@@ -151,10 +151,6 @@ def _sizes(status: dict[str, Any]) -> dict[str, int]:
     """Sizes the worker tells of its state, of all partitions."""
     names = ("open_windows", "series", "scorers", "producers", "ids")
     return {name: sum(p["containers"][name]["size"] for p in status["partitions"]) for name in names}
-
-
-def _most(measured: list[dict[str, int]]) -> dict[str, int]:
-    return {path: max(sizes.get(path, 0) for sizes in measured) for path in set().union(*measured)}
 
 
 def _by_tenth(rss: list[tuple[float, float]]) -> str:

@@ -22,6 +22,11 @@ def container_sizes(root: object) -> dict[str, int]:
     return dict(sizes)
 
 
+def most(measured: list[dict[str, int]]) -> dict[str, int]:
+    """The largest size of each path."""
+    return {path: max(sizes.get(path, 0) for sizes in measured) for path in set().union(*measured)}
+
+
 def _walk(thing: object, path: str, sizes: Counter[str], seen: set[int]) -> None:
     if id(thing) in seen:
         return
