@@ -151,6 +151,7 @@ class _Worker:
             asyncio.ensure_future(_watch_transport(engine, app, starting)),
             asyncio.ensure_future(self._watch_progress(engine, app)),
             asyncio.ensure_future(self._watch_servers(engine, identities, sinks)),
+            asyncio.ensure_future(_watch_memory()),
         ]
         if not shown:
             watchers.append(asyncio.ensure_future(self._activate_when_caught_up(engine)))
@@ -296,6 +297,13 @@ class _Worker:
             log.warning("stop_cut_short after_s=%.0f; the next start repeats what was not committed", STOP_S)
         except Exception as error:  # a failing goodbye must not turn a clean stop into a crash
             log.warning("stop_incomplete %r", error)
+
+
+async def _watch_memory() -> None:
+    """Gives free memory back to the system now and then, so that what a worker holds is what it uses."""
+    while True:
+        await asyncio.sleep(allocators.GIVE_BACK_INTERVAL_S)
+        await asyncio.to_thread(allocators.give_back)
 
 
 def _must_not_fail(engine: Engine, watcher: asyncio.Future[None]) -> None:
