@@ -36,8 +36,8 @@ _DANGEROUS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
 )
 _IDEMPOTENT: Final = re.compile(
     r"^\s*(CREATE\s+(TABLE|DATABASE|MATERIALIZED\s+VIEW|VIEW)\s+IF\s+NOT\s+EXISTS|CREATE\s+OR\s+REPLACE\s+VIEW"
-    # These tables keep one row a key, the largest or any: what is inserted twice is there once.
-    r"|INSERT\s+INTO\s+(rollup_marks|measured_calls)\s.*\sSELECT"
+    # These tables keep one row a key, the largest, the newest or any: what is inserted twice is there once.
+    r"|INSERT\s+INTO\s+(rollup_marks|measured_calls|folds)\s.*\sSELECT"
     r"|DROP\s+(TABLE|VIEW)\s+IF\s+EXISTS|ALTER\s+TABLE\s+\S+\s+(ADD|DROP|COMMENT)\s+\w+\s+IF\s+(NOT\s+)?EXISTS)\b",
     re.IGNORECASE | re.DOTALL,
 )

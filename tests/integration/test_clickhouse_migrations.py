@@ -15,6 +15,8 @@ from sinks.clickhouse.client import connect
 from sinks.clickhouse.migrate import Migration, MigrationError
 from sinks.clickhouse.sink import ClickHouseSink
 from tests.support.clickhouse import empty_database, server_settings
+from tests.support.result_rows import table
+from tests.support.window_parts import window_row
 
 pytestmark = pytest.mark.integration
 
@@ -68,6 +70,19 @@ def test_the_schema_goes_back_to_nothing_and_forward_again(client: Client) -> No
     assert migrate.applied(client) == {}
     migrate.apply(client)
     assert tables(client) == before
+
+
+def test_results_from_before_versions_were_announced_stay_shown(client: Client) -> None:
+    """Until 0016 the views showed the newest version there is while `folds` named none."""
+    every = migrate.load()
+    migrate.apply(client, every[:15])
+    rows = [window_row([(1.0, 1.0)], fold_version=version) for version in (1, 3)]
+    client.insert_arrow("windows", table("windows", rows))
+    shown = "SELECT fold_version, allowed_lateness_ms FROM v_active_fold"
+    before = client.query(shown).result_rows
+    migrate.apply(client, every)
+    assert client.query(shown).result_rows == before == [(3, 5000)]
+    assert client.query("SELECT fold_version, active FROM folds FINAL").result_rows == [(3, 1)]
 
 
 def test_going_back_stops_before_rows_are_lost(client: Client) -> None:
