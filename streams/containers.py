@@ -11,7 +11,7 @@ from models.dedup import PRODUCERS_MAX
 from models.settings import Settings
 from models.windows.operator import LATE_OPEN_MAX
 from streams.checkpoint import PartitionWorker
-from streams.fold import NAMES_MIN
+from streams.fold import names_max
 
 DETECTOR_PREFIX: Final = "detector_"  # before the name of a named detector: its memory by key
 CHUNKS_BUFFERED_MAX: Final = 4  # of a source topic's queue inside Faust, each up to a whole fetch; it bounds memory
@@ -27,7 +27,7 @@ class Fill(TypedDict):
 def containers_of(worker: PartitionWorker, settings: Settings) -> dict[str, Fill]:
     """The containers of one partition, in the order of an event's way through them."""
     kinds = len(settings.window_specs)
-    names = 2 * kinds * (settings.open_windows_max + LATE_OPEN_MAX) + NAMES_MIN
+    names = names_max(kinds * (settings.open_windows_max + LATE_OPEN_MAX))
     bounds = {
         "open_windows": settings.open_windows_max * kinds,
         "generations": LATE_OPEN_MAX * kinds,

@@ -52,6 +52,11 @@ SERIES_REMEMBERED_MIN: Final = 4_096
 NAMES_MIN: Final = 65_536
 
 
+def names_max(windows: int) -> int:
+    """How many series, and how many units, may be remembered while so many windows and generations are open."""
+    return 2 * windows + NAMES_MIN
+
+
 class Source(Protocol):
     """What differs between the source topics: how a chunk becomes metric events and rows of its own."""
 
@@ -130,7 +135,7 @@ class PartitionFold:
         self.report([of_swarm(gap, record, events) for record, gap in gaps])
         self._fold_events(events, offsets, appended_ms)
         self.counters.records += len(records)
-        if max(len(self._series), len(self._units)) > 2 * sum(map(len, self._operators)) + NAMES_MIN:
+        if max(len(self._series), len(self._units)) > names_max(sum(map(len, self._operators))):
             self._compact()
         self.next_offset = records[-1].offset + 1
         self.mark = LogMark.of(records[-1])
