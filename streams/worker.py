@@ -137,7 +137,8 @@ class _Worker:
         identities = self._identities
         try:
             engine = Engine(self._settings, sinks=sinks, log_ids=identities, clock=self._clock)
-            shown = await asyncio.to_thread(folds.announce, self._settings, config=engine.fingerprint)
+            config = engine.fingerprint
+            shown = await asyncio.to_thread(folds.announce, self._settings, config=config, logs=identities)
             now_ms = self._clock.now_ms()
             await asyncio.to_thread(publish_prices, self._settings, engine.prices, now_ms=now_ms)
         except Exception:
@@ -218,7 +219,8 @@ class _Worker:
         attempts = 0
         while True:
             try:
-                await asyncio.to_thread(folds.activate, self._settings, config=engine.fingerprint)
+                config, logs = engine.fingerprint, self._identities
+                await asyncio.to_thread(folds.activate, self._settings, config=config, logs=logs)
             except RetryableSinkError as error:
                 attempts += 1
                 log.warning("fold_not_activated %s", error)

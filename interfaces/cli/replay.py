@@ -231,7 +231,7 @@ def _activate(job: _Job, differences: Differences, done: Replayed, shown: int, *
         )
     staging.publish(job.client, job.staging)
     adopt_states(job.settings, done, job.state, job.clock)
-    folds.activate(job.settings, config=job.config)
+    folds.activate(job.settings, config=job.config, logs=done.logs)
     job.discard()
 
 

@@ -141,6 +141,20 @@ async def test_changed_settings_are_refused_with_the_way_out_and_a_new_fold_vers
         await asyncio.to_thread(eventually, lambda: list(_query(settings, sizes)) == [5_000])
 
 
+async def test_a_worker_of_another_host_with_other_settings_is_refused_before_it_joins(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with worker(settings) as process:
+        await asyncio.to_thread(process.await_ready)
+        other = settings.model_copy(update={"home": tmp_path / "other-host", "allowed_lateness_ms": 1})
+        with worker(other) as refused:
+            assert await asyncio.to_thread(refused.wait, 60) == 1
+            assert "Give this worker the settings of the others, or set MURMUR_FOLD_VERSION to 2" in _last_line(refused)
+        await _send(settings, 10)
+        await asyncio.to_thread(_await_events, settings, 10)
+        assert await asyncio.to_thread(process.terminate) == 0
+
+
 async def test_a_replaced_log_starts_over_beside_the_old_results(settings: Settings) -> None:
     with worker(settings) as process:
         await asyncio.to_thread(process.await_ready)

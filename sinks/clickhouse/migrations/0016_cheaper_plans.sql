@@ -2,8 +2,8 @@
 --
 -- A worker announces its fold version before it writes a row of it, so `folds` names every version there is, except in
 -- a database that was filled before versions were announced: its newest is named here.
-INSERT INTO folds (fold_version, active, allowed_lateness_ms, note)
-SELECT max(fold_version), 1, 5000, 'results from before versions were announced'
+INSERT INTO folds (fold_version, active, allowed_lateness_ms)
+SELECT max(fold_version), 1, 5000
 FROM (SELECT fold_version FROM windows UNION ALL SELECT fold_version FROM anomalies)
 WHERE (SELECT count() FROM folds) = 0
 HAVING count() > 0;
