@@ -74,10 +74,10 @@ def _owners(client: Client, version: int, logs: Mapping[str, str], config: str) 
         if owner != config:
             raise PermanentSinkError(
                 f"fold version {version} of the log behind {topic} is computed under other settings (configuration "
-                f"{owner}, here {config}): windows, lateness, skew, memory bounds, anomaly threshold, detectors, prices "
-                "or the release differ, and results of two configurations must not mix. Give this worker the settings "
-                f"of the others, or set MURMUR_FOLD_VERSION to {version + 1} to recompute from the log beside the old "
-                "results."
+                f"{owner}, here {config}): windows, lateness, skew, memory bounds, anomaly threshold, detectors, "
+                "prices or the release differ, and results of two configurations must not mix. Give this worker the "
+                f"settings of the others, or set MURMUR_FOLD_VERSION to {version + 1} to recompute from the log beside "
+                "the old results."
             )
     return set(owners)
 
