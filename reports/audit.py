@@ -17,7 +17,7 @@ class State(StrEnum):
     """What one line of an audit says."""
 
     EQUAL = "equal"
-    IN_FLIGHT = "in flight"  # equal up to rows of a flush that has not reached the windows yet
+    IN_FLIGHT = "in flight"  # equal up to rows that are not due yet
     DIFFERENT = "different"
 
 
@@ -29,12 +29,12 @@ class Progress:
     log_end: int | None = None
     committed: int | None = None
     snapshot: int | None = None
-    acknowledged: int | None = None
+    shown: int | None = None
 
     @property
     def durable(self) -> int | None:
         """Every record below this offset must have left all its rows."""
-        known = [offset for offset in (self.committed, self.snapshot, self.acknowledged) if offset is not None]
+        known = [offset for offset in (self.committed, self.snapshot, self.shown) if offset is not None]
         return max(known, default=None)
 
 
@@ -79,7 +79,7 @@ class PlaceRow:
     log_end: int | None
     committed: int | None
     snapshot: int | None
-    acknowledged: int | None
+    shown: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ def compare(
         for size in sorted(sizes):
             held = windows.get((place, size), WindowSum(0, 0, 0, 0, 0))
             due = events.get((place, size), EventSum(0, 0, 0, 0, 0))
+            at = progress.get(place, Progress())
             rows.append(
                 AuditRow(
                     version,
@@ -124,8 +125,8 @@ def compare(
                     due.raw_events,
                     due.events,
                     held.events,
-                    due.in_flight,
-                    _state(held, due, progress.get(place)),
+                    _in_flight(due, at),
+                    _state(held, due, at),
                     held.rows,
                     held.open_rows,
                     held.late_rows,
@@ -159,7 +160,7 @@ def place_rows(
                 at.log_end,
                 at.committed,
                 at.snapshot,
-                at.acknowledged,
+                at.shown,
             )
         )
     return rows
@@ -175,11 +176,15 @@ def verdict(rows: Iterable[AuditRow], gaps: Iterable[Gaps]) -> State | None:
     return State.EQUAL if states else None
 
 
-def _state(held: WindowSum, due: EventSum, at: Progress | None) -> State:
-    if held.events == due.events:
+def _state(held: WindowSum, due: EventSum, at: Progress) -> State:
+    missing = due.events - held.events
+    if missing == 0:
         return State.EQUAL
-    if not due.in_flight or due.events - held.events != due.in_flight:
-        return State.DIFFERENT
-    # The flush of these rows has been acknowledged, so they will not come any more: they are lost.
-    durable = at.durable if at is not None else None
-    return State.DIFFERENT if durable is not None and due.first_in_flight < durable else State.IN_FLIGHT
+    # A worker that catches up shows closed windows at once and open ones now and then, so less may be missing than is
+    # in flight. Where nobody says what must be there, all of it is missing, or something is lost.
+    under_way = 0 < missing <= due.open if at.durable is not None else missing == due.in_flight
+    return State.IN_FLIGHT if under_way else State.DIFFERENT
+
+
+def _in_flight(due: EventSum, at: Progress) -> int:
+    return due.in_flight if at.durable is None else due.open

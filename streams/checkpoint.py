@@ -8,15 +8,15 @@ Never: lets an offset be committed whose rows are not acknowledged and whose sta
 3. snapshot the state as it stood when the flush began, tmp -> fsync -> rename;
 4. publish that offset in `checkpoints`; Faust commits it within its interval.
 
-    committed <= snapshot <= acknowledged <= folded
+    committed <= snapshot <= shown <= acknowledged <= folded
 
 Folding goes on during a flush; at most one flush of a partition is in flight. When the rows waiting outgrow
 `flush_rows_max`, `fold` waits for the flush: that is the back-pressure. Anomalies of a live log go ahead of the flush,
 which is acknowledged after them.
 
 A worker that is catching up flushes when many rows wait and not every second: few large inserts cost the stores a
-fraction of many small ones. It leaves rows of open windows out of most flushes: nothing is lost, because the snapshot
-holds those windows and whoever restores it writes them first.
+fraction of many small ones. It leaves rows of open windows out of most flushes. `shown` is the offset below which every
+record has left all its rows, also those of open windows; a state is saved only together with them.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class PartitionWorker:
         turns: Turns,
     ) -> None:
         self.fold = fold
-        self.acknowledged = fold.next_offset
+        self.acknowledged = self.shown = fold.next_offset
         self.snapshot_offset = fold.next_offset
         self.error: str | None = None  # of the sink or disk it is waiting for
         self.rows_in_flight = 0  # taken out of the fold for the flush under way
@@ -89,7 +89,6 @@ class PartitionWorker:
         self._behind_since_s: float | None = None  # since when the log holds more than is in hand
         self._overflow_events = 0  # since they were last told of
         self._overflow_told_s = -OVERFLOW_TOLD_S
-        self._open_waiting = False  # open windows have changed since they were last written
 
     async def restore(self) -> bool:
         """Loads the newest snapshot if it is ahead of the state in memory; True when it did.
@@ -101,8 +100,7 @@ class PartitionWorker:
         ahead = snapshot is not None and snapshot.header.next_offset > self.fold.next_offset
         if snapshot is not None and ahead:
             self.fold.restore(snapshot.state)
-            self.acknowledged = self.snapshot_offset = self.fold.next_offset
-            self._open_waiting = True  # who saved the state may have been catching up
+            self.acknowledged = self.shown = self.snapshot_offset = self.fold.next_offset
         if self.snapshot_offset:
             self._checkpoints[self._key] = self.snapshot_offset
         return ahead
@@ -201,8 +199,7 @@ class PartitionWorker:
         at = self.fold.next_offset
         self._last_flush_s = self._clock.monotonic_s()
         due = snapshot or self._snapshot_due()
-        open_windows = snapshot or self._shows_open_windows()
-        self._open_waiting = not open_windows
+        open_windows = due or self._shows_open_windows()
         if open_windows:
             self._last_open_s = self._last_flush_s
         outputs = self.fold.take_outputs(open_windows=open_windows)
@@ -217,6 +214,8 @@ class PartitionWorker:
             self._lost = error
             raise
         self.acknowledged = at
+        if open_windows:
+            self.shown = at
         self.rows_in_flight = 0
         if state is None or await self._save(state, at):
             self.error = None
@@ -270,7 +269,7 @@ class PartitionWorker:
         due = (
             self.fold.next_offset > self.acknowledged
             or (self.fold.next_offset > self.snapshot_offset and self._snapshot_due())
-            or (self._open_waiting and self._shows_open_windows())
+            or (self.shown < self.acknowledged and self._shows_open_windows())
         )
         interval_s = self._settings.flush_interval_ms / 1_000
         return due and age_s >= (max(interval_s, CATCH_UP_INTERVAL_S) if self._catching_up() else interval_s)

@@ -156,7 +156,7 @@ class PartitionFold:
     def take_outputs(self, *, open_windows: bool = True) -> Outputs:
         """Everything to write so that the sinks stand at `next_offset`: rows made, and open windows that changed.
 
-        Without the open windows, those stay marked as changed; whoever restores the state writes them first of all.
+        Without the open windows, those stay marked as changed.
         """
         if open_windows:
             self._put_open_windows()

@@ -88,6 +88,7 @@ def _partition(engine: Engine, partition: Partition, transport: Transport) -> di
         "log_end_offset": end,
         "next_offset": worker.fold.next_offset,
         "acknowledged_offset": worker.acknowledged,
+        "shown_offset": worker.shown,
         "snapshot_offset": worker.snapshot_offset,
         "committed_offset": transport.committed.get(partition),
         "lag_records": None if end is None else max(0, end - worker.acknowledged),

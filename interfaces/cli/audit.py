@@ -72,8 +72,8 @@ def audit(
 ) -> None:
     """Compare raw rows, window rows and offsets. Exit code 0 equal, 1 different, 2 cannot tell.
 
-    Every event must be in its windows exactly once, for each window size. Rows of a flush that is under way are
-    shown as in flight. Offsets without rows are looked up in the log.
+    Every event must be in its windows exactly once, for each window size. Rows that are not due yet, as their flush is
+    under way or their worker catches up, are shown as in flight. Offsets without rows are looked up in the log.
     """
     from interfaces.cli.clickhouse import open_client
     from models.clock import SystemClock
@@ -124,7 +124,8 @@ def _compare(
             time.sleep(LOOK_AGAIN_S)
         # Before the rows: what is durable now must have left its rows when they are counted.
         progress = _progress(mine)
-        rows = compare(what.version, sizes, *reader.sums(what, sizes), progress)
+        durable = {place: at.durable for place, at in progress.items() if at.durable is not None}
+        rows = compare(what.version, sizes, *reader.sums(what, sizes, durable), progress)
         if not any(row.state is State.IN_FLIGHT for row in rows):
             break
     return rows, progress
@@ -166,7 +167,7 @@ def _progress(settings: Settings) -> dict[Place, Progress]:
 
 
 def _worker_offsets(settings: Settings) -> dict[tuple[str, str, int], tuple[int, int]]:
-    """(log, topic, partition) -> snapshot and acknowledged offset, by the live workers of this home and version."""
+    """(log, topic, partition) -> snapshot and shown offset, by the live workers of this home and version."""
     from models.clock import SystemClock
 
     oldest_ms = SystemClock().now_ms() - STATUS_AGE_MAX_MS
@@ -177,7 +178,7 @@ def _worker_offsets(settings: Settings) -> dict[tuple[str, str, int], tuple[int,
             if status["updated_at_ms"] < oldest_ms or status["fold_version"] != settings.fold_version:
                 continue
             for p in status["partitions"]:
-                found[p["log_id"], p["topic"], p["partition"]] = (p["snapshot_offset"], p["acknowledged_offset"])
+                found[p["log_id"], p["topic"], p["partition"]] = (p["snapshot_offset"], p["shown_offset"])
         except (OSError, ValueError, KeyError, TypeError):
             continue  # not a status of this version's form: it says nothing about offsets
     return found

@@ -9,7 +9,7 @@ size, and to fewer of them where a time range cuts between two.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -52,7 +52,7 @@ GROUP BY log_id, topic, partition, window_ms
 UNION ALL
 SELECT 'events', e.log_id, e.topic, toUInt16(e.partition), toUInt32(e.size_ms),
     count(), toUInt64(sum(e.n)), toUInt64(sumIf(e.n, e.offset >= f.folded)),
-    minIf(e.offset, e.n > 0 AND e.offset >= f.folded), toUInt64(any(f.folded))
+    toUInt64(sumIf(e.n, e.offset >= d.durable)), toUInt64(any(f.folded))
 FROM
 (
     SELECT log_id, topic, partition, offset, toUnixTimestamp64Milli(timestamp) AS t,
@@ -63,6 +63,12 @@ FROM
 ) AS e
 LEFT JOIN ({_FOLDED}) AS f
     ON e.log_id = f.log_id AND e.topic = f.topic AND e.partition = f.partition AND e.size_ms = f.size_ms
+LEFT JOIN
+(
+    SELECT p.1 AS log_id, p.2 AS topic, p.3 AS partition, p.4 AS durable
+    FROM (SELECT arrayJoin(arrayZip({{logs:Array(String)}}, {{topics:Array(String)}}, {{partitions:Array(UInt16)}},
+        {{durable:Array(UInt64)}})) AS p)
+) AS d ON e.log_id = d.log_id AND e.topic = d.topic AND e.partition = d.partition
 GROUP BY e.log_id, e.topic, e.partition, e.size_ms"""
 
 # A bitmap holds runs of offsets in a few bytes, so counting distinct ones needs no sort and hardly any memory.
@@ -146,7 +152,7 @@ class EventSum:
     raw_events: int
     events: int  # each as often as it is in a window
     in_flight: int  # of these, from offsets beyond the last one any window row rests on
-    first_in_flight: int  # offset; meaningless when in_flight is 0
+    open: int  # of these, from offsets that need not have left all their rows yet
     folded: int  # next offset after the last one a window row rests on; 0: no window row
 
 
@@ -167,7 +173,11 @@ class AuditReader:
 
     def shown_version(self) -> int:
         """The fold version the views show; 0: there is none yet."""
-        return int(self._rows("SELECT fold_version FROM v_active_fold")[0][0])
+        sql = (
+            "SELECT fold_version FROM v_active_fold WHERE (SELECT count() FROM folds) OR (SELECT count() FROM windows)"
+        )
+        rows = self._rows(sql)
+        return int(rows[0][0]) if rows else 0
 
     def versions(self) -> list[int]:
         """Every fold version with rows or a note."""
@@ -184,9 +194,12 @@ class AuditReader:
         return {int(size): int(size) // int(starts) for size, starts in self._rows(_SIZES, version=version)}
 
     def sums(
-        self, what: Selection, sizes: dict[int, int]
+        self, what: Selection, sizes: dict[int, int], durable: Mapping[Place, int]
     ) -> tuple[dict[tuple[Place, int], WindowSum], dict[tuple[Place, int], EventSum]]:
-        """What the window rows hold, and what they should hold, by (place, window size in ms); at one moment."""
+        """What the window rows hold, and what they should hold, by (place, window size in ms); at one moment.
+
+        `durable`: the offset below which every record had left all its rows before this was asked.
+        """
         rows = self._rows(
             _SUMS,
             version=what.version,
@@ -195,6 +208,10 @@ class AuditReader:
             to_ms=what.to_ms,
             sizes=list(sizes),
             steps=list(sizes.values()),
+            logs=[place.log_id for place in durable],
+            topics=[place.topic for place in durable],
+            partitions=[place.partition for place in durable],
+            durable=list(durable.values()),
         )
         windows = {
             (Place(*row[1:4]), int(row[4])): WindowSum(*map(int, row[5:])) for row in rows if row[0] == "windows"

@@ -44,6 +44,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "snapshot_interval_ms": 300,
     "snapshots_kept": 2,
 }
+SIZES_MS: Final = (1_000, 10_000)  # of these settings
 DRAIN_ROUNDS_MAX: Final = 60  # of one second each: twice the longest pause of a retry
 
 
@@ -167,6 +168,7 @@ class World:
         self.failures = 0  # engines ended by a permanent error of the store
         self.saved: dict[Partition, int] = {}  # highest offset of any snapshot ever seen on disk
         self._proven: dict[Partition, int] = {}
+        self._proven_shown: dict[Partition, int] = {}
         self.nodes = [Node(self, f"node-{i}") for i in range(2)]
         self.share(PARTITIONS)
 
@@ -208,7 +210,7 @@ class World:
         return sorted(self.settings.state_dir.rglob("*.snap"))
 
     def check(self) -> None:
-        """The invariants: committed <= snapshot <= acknowledged <= folded, and acknowledged rows are in the store."""
+        """committed <= snapshot <= shown <= acknowledged <= folded, and acknowledged rows are in the store."""
         for partition in PARTITIONS:
             offsets = [int(p.stem) for p in self.snapshots() if p.parent.parent.name == _folder(partition)]
             self.saved[partition] = max([self.saved.get(partition, 0), *offsets])
@@ -216,10 +218,11 @@ class World:
         for node in self.nodes:
             for partition, worker in node.engine.workers.items():
                 place = (node.name, partition)
-                assert worker.snapshot_offset <= worker.acknowledged <= worker.fold.next_offset, place
+                assert worker.snapshot_offset <= worker.shown <= worker.acknowledged <= worker.fold.next_offset, place
                 assert node.consumer.checkpoints.get(partition, 0) <= self.saved[partition], place
                 if partition in METRICS:
                     self._prove(partition, worker.acknowledged)
+                    self._prove_shown(partition, worker.shown)
 
     def drain(self) -> None:
         """Ends all faults and lets the members finish; fails when they do not."""
@@ -241,13 +244,13 @@ class World:
         raise AssertionError(f"not drained: {self.behind()}")
 
     def behind(self) -> list[str]:
-        """Partitions whose owner has not acknowledged the whole log."""
+        """Partitions whose owner has not shown the whole log."""
         late = []
         for node in self.nodes:
             for partition in sorted(node.assigned):
                 records = self.log.records[partition]
                 worker = node.engine.workers.get(partition)
-                at = worker.acknowledged if worker is not None else 0
+                at = worker.shown if worker is not None else 0
                 if records and at <= records[-1].offset:
                     late.append(f"{node.name} {partition} at {at} of {records[-1].offset + 1}: {node.engine.failure}")
         return late
@@ -273,7 +276,7 @@ class World:
     def compare_with_the_oracle(self, sink: MemorySink, partitions: Sequence[Partition] = METRICS) -> None:
         """Windows, events and dead letters of the metrics topic against an independent recount."""
         records = [r for p in partitions for r in self.log.records[p]]
-        windows, dead, events = recount(records, (1_000, 10_000), self.settings.future_skew_ms)
+        windows, dead, events = recount(records, SIZES_MS, self.settings.future_skew_ms)
         rows = {
             table: [r for r in sink.rows(table) if r["topic"] == "swarm.metrics"]
             for table in ("metrics", "windows", "dead_letters")
@@ -313,6 +316,20 @@ class World:
         }
         assert stored["metrics"] == events, (partition, acknowledged)
         assert stored["dead_letters"] == dead, (partition, acknowledged)
+
+    def _prove_shown(self, partition: Partition, shown: int) -> None:
+        """Shown means: every event below the offset is in the newest rows of its windows, also of open ones."""
+        if shown <= self._proven_shown.get(partition, 0):
+            return
+        self._proven_shown[partition] = shown
+        records = [r for r in self.log.records[partition] if r.offset < shown]
+        due = sum(
+            len(tally.values) for tally in recount(records, SIZES_MS, self.settings.future_skew_ms).windows.values()
+        )
+        here = (partition.topic, partition.number)
+        rows = self.store.sink.rows("windows")
+        held = sum(row["events"] for row in rows if (row["topic"], row["partition"]) == here)
+        assert held >= due, (partition, shown, held, due)
 
     def _append(self, partition: Partition, value: bytes, headers: Any) -> None:
         gap = self.random.choice([0, 0, 0, 1, 7]) if self.leaves_offsets_out else 0
