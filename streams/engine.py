@@ -39,6 +39,8 @@ from streams.whole_read import GAPS_MIN
 log = logging.getLogger(__name__)
 
 REVOKE_FLUSH_S: Final = 5.0  # half the shortest rebalance timeout in use: the group must not wait for our sinks
+SILENT_S: Final = 5.0  # a fetch is answered within half a second, also when there is nothing to read
+ASKED_S: Final = 10.0  # how long the log is asked for its end: a broker that is away is waited for elsewhere
 SEEK_AGAIN_S: Final = 5.0  # a rebalance may undo a seek; what was fetched before one arrives within this time
 LOSS_SEEN_S: Final = 5.0  # an end told with a fetch may be older than its records; one this old is the log's
 
@@ -132,6 +134,7 @@ class Engine:
         self._adopted: set[Partition] = set()
         self._sought: dict[Partition, _Seek] = {}
         self._short_since_s: dict[Partition, float] = {}  # since when the log ends before our state
+        self._silent_since_s: dict[Partition, float] = {}  # since when no fetch was answered
         self._read_to: dict[Partition, int] = {}  # next offset after what was delivered last
         self._gaps: dict[Partition, int] = {}  # offsets between delivered records that turned out to hold none
         self._brake = BadInputBrake(ratio_max=settings.bad_input_ratio_max, run_min=settings.bad_input_run_min)
@@ -182,11 +185,15 @@ class Engine:
         """Looks after an assigned partition that may have nothing new to deliver; called again and again.
 
         The group's committed offset may lie beyond our state: snapshots were lost, or the fold version is new. Then
-        everything after the state is folded again, though the group has read it before.
+        everything after the state is folded again, though the group has read it before. It may lie beyond the log's
+        end: it was committed in an earlier log of that name, and nothing would ever be read from there.
         """
         end = await log_port.end(partition)
         if end is None:
-            return
+            end = await self._end_before(committed, partition, log_port)
+            if end is None:
+                return
+        self._silent_since_s.pop(partition, None)
         worker = self.workers.get(partition)
         if worker is not None:
             await self._watch_end(partition, worker, end, log_port)
@@ -195,8 +202,24 @@ class Engine:
         async with self._resuming:
             self._adopted.add(partition)
             worker = await self._resume(partition, log_port)
-            if worker.fold.next_offset < committed:
+            if committed > max(end, worker.fold.next_offset):
+                await self._seek(partition, worker.fold.next_offset, worker.fold.next_offset, log_port)
+            elif worker.fold.next_offset < committed:
                 await self._bridge(partition, worker, committed, log_port)
+
+    async def _end_before(self, committed: int, partition: Partition, log_port: LogPort) -> int | None:
+        """The end of a log that has answered no fetch for a while, as some brokers do when asked for what lies beyond
+        it; None when it does not lie before `committed`, or is not known."""
+        now_s = self.clock.monotonic_s()
+        if not committed or now_s - self._silent_since_s.setdefault(partition, now_s) <= SILENT_S:
+            return None
+        self._silent_since_s[partition] = now_s  # after as long it is asked again
+        try:
+            async with asyncio.timeout(ASKED_S):
+                end = await log_port.end_now(partition)
+        except TimeoutError:
+            return None
+        return end if end < committed else None
 
     def _stands_at_a_seek(self, partition: Partition, committed: int) -> bool:
         """Nothing came of a seek back: a rebalance may have undone it, and a silent log would not remind us."""
@@ -234,6 +257,7 @@ class Engine:
         for (partition, worker), task in zip(revoked, tasks, strict=True):
             self._sought.pop(partition, None)
             self._short_since_s.pop(partition, None)
+            self._silent_since_s.pop(partition, None)
             self._read_to.pop(partition, None)
             finished = task.done() and not task.cancelled() and task.exception() is None
             task.cancel()
@@ -320,10 +344,14 @@ class Engine:
         found = first if record is None else record.offset
         if found >= first:
             return True  # the offsets between hold no records
-        self._sought[partition] = _Seek(next_offset, found, now_s)
-        await log_port.seek(partition, next_offset)
         log.info("seek_back partition=%s from=%d to=%d", partition, first, next_offset)
+        await self._seek(partition, next_offset, found, log_port)
         return False
+
+    async def _seek(self, partition: Partition, offset: int, first: int, log_port: LogPort) -> None:
+        """Reads on at `offset`, where the record at `first` is the next there is."""
+        self._sought[partition] = _Seek(offset, first, self.clock.monotonic_s())
+        await log_port.seek(partition, offset)
 
     def _new_worker(self, partition: Partition, log_port: LogPort) -> PartitionWorker:
         origin = Origin(self.log_ids[partition.topic], partition.topic, partition.number, self.settings.fold_version)

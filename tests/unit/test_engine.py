@@ -10,7 +10,7 @@ import pytest
 from sinks.base import PermanentSinkError, RetryableSinkError
 from sinks.memory import Fault
 from streams.brake import BadInputError
-from streams.engine import GAPS_MIN, SEEK_AGAIN_S, LogError
+from streams.engine import GAPS_MIN, SEEK_AGAIN_S, SILENT_S, LogError
 from streams.snapshots import SnapshotError
 from tests.support.engine_bench import HERE, T0, Bench, eventually, straight_state
 from tests.support.sim_log import SimLog
@@ -249,6 +249,40 @@ async def test_an_adoption_that_a_rebalance_undid_is_made_again_though_the_log_i
     bench.clock.advance(int(SEEK_AGAIN_S * 1000))
     await bench.engine.adopt(HERE, 5, bench.consumer)
     assert (bench.next_offset, len(bench.consumer.seeks)) == (5, 2)
+
+
+async def test_a_log_is_read_from_its_start_although_its_group_has_committed_beyond_its_end(bench: Bench) -> None:
+    """A worker that had not noticed yet that its log was replaced has committed offsets of the old one."""
+    bench.consumer.positions[HERE] = 5
+    bench.fetch()
+    await bench.engine.adopt(HERE, 5, bench.consumer)
+    assert bench.consumer.seeks == [(HERE, 0)]
+    bench.append(3)
+    bench.fetch()
+    await bench.deliver()
+    assert bench.next_offset == 3
+
+
+async def test_so_is_a_log_that_answers_no_fetch_beyond_its_end(bench: Bench) -> None:
+    bench.consumer.positions[HERE] = 5
+    await bench.engine.adopt(HERE, 5, bench.consumer)
+    assert bench.consumer.seeks == [], "an answer may still be under way"
+    bench.clock.advance(int(SILENT_S * 1000) + 1)
+    await bench.engine.adopt(HERE, 5, bench.consumer)
+    assert bench.consumer.seeks == [(HERE, 0)]
+    bench.append(3)
+    bench.fetch()
+    await bench.deliver()
+    assert bench.next_offset == 3
+
+
+async def test_a_log_that_is_slow_to_answer_is_left_alone(bench: Bench) -> None:
+    bench.append(5)
+    for _ in range(3):
+        await bench.engine.adopt(HERE, 5, bench.consumer)
+        bench.clock.advance(int(SILENT_S * 1000) + 1)
+    assert bench.consumer.seeks == []
+    assert HERE not in bench.engine.workers
 
 
 async def test_adopting_a_partition_whose_state_is_there_moves_nothing(bench: Bench) -> None:
