@@ -63,7 +63,7 @@ def _stop_all(running: Installation) -> None:
 async def _commit(settings: Settings, offsets: Mapping[tuple[str, int], int]) -> None:
     """As kafka-consumer-groups --reset-offsets does: a group without members takes a commit from anyone."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, group_id=settings.app_id, enable_auto_commit=False
+        bootstrap_servers=settings.kafka_bootstrap, group_id=settings.consumer_group, enable_auto_commit=False
     )
     await consumer.start()
     try:

@@ -23,7 +23,7 @@ from streams.topics import log_ids
 from tests.support.commands import answer_of, run_murmur
 from tests.support.logs import read_log
 from tests.support.oracle import recount
-from tests.support.produce import await_committed, ends, make_topics, produce, send
+from tests.support.produce import all_committed, await_committed, ends, make_topics, produce, send
 from tests.support.result_rows import row, table
 from tests.support.traffic import Traffic
 from tests.support.waiting import eventually
@@ -206,7 +206,7 @@ def test_an_audit_while_a_worker_catches_up_finds_nothing_different(settings: Se
         with worker(slow) as process:
             reader = AuditReader(client)
             seen: Counter[State] = Counter()
-            while not _caught_up(slow):
+            while not all_committed(slow):
                 progress = _progress(slow)
                 rows = compare(1, sizes, *reader.sums(Selection(1), sizes, _durable(progress)), progress)
                 assert not [row for row in rows if row.state is State.DIFFERENT]
@@ -217,7 +217,3 @@ def test_an_audit_while_a_worker_catches_up_finds_nothing_different(settings: Se
         assert {row.state for row in rows} == {State.EQUAL}
     finally:
         client.close()
-
-
-def _caught_up(settings: Settings) -> bool:
-    return all((at.committed or 0) >= at.end for at in ends(settings).values())

@@ -68,11 +68,16 @@ def delete_records(settings: Settings, below: dict[int, int]) -> None:
     asyncio.run(run())
 
 
+def all_committed(settings: Settings) -> bool:
+    """Whether everything in the log is committed by the workers' group."""
+    return all((at.committed or 0) >= at.end for at in ends(settings).values())
+
+
 def await_committed(settings: Settings, process: WorkerProcess | None = None) -> None:
     """Returns when everything in the log is committed by the workers' group."""
 
     def caught_up() -> bool:
         assert process is None or process.process is None or process.process.poll() is None, process.output()[-2_000:]
-        return all((at.committed or 0) >= at.end for at in ends(settings).values())
+        return all_committed(settings)
 
     eventually(caught_up, "everything is committed")
