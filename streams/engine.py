@@ -116,9 +116,10 @@ class Engine:
         sinks: Sequence[Sink],
         log_ids: dict[str, str],
         clock: Clock,
+        database_id: str = "",
         open_snapshots: OpenSnapshots | None = None,
     ) -> None:
-        """`open_snapshots`: another snapshot store than the one the settings name."""
+        """`database_id`: of the one the rows go to; `open_snapshots`: another store than the one the settings name."""
         self.settings = settings
         self.counters = Counters()
         self.workers: dict[Partition, PartitionWorker] = {}
@@ -127,6 +128,7 @@ class Engine:
         self._config = FoldConfig.of(settings)
         self._sinks = sinks
         self.log_ids = log_ids
+        self._database_id = database_id
         self.clock = clock
         self._open_snapshots = open_snapshots or snapshot_stores(settings)
         self._resuming = asyncio.Lock()
@@ -376,6 +378,7 @@ class Engine:
             topic=partition.topic,
             partition=partition.number,
             next_offset=0,
+            database_id=self._database_id,
         )
         return self._open_snapshots(header)
 

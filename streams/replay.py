@@ -27,7 +27,6 @@ from sinks.base import Sink
 from streams.engine import Engine, Partition
 from streams.log_probe import LogPosition, first_record, positions, reader
 from streams.snapshot_directory import DirectorySnapshots
-from streams.snapshot_stores import snapshot_stores
 from streams.snapshots import Snapshot, SnapshotHeader, SnapshotStore
 from streams.topics import log_ids
 
@@ -135,16 +134,24 @@ class ReplayLog:
 
 
 async def replay_same_version(
-    settings: Settings, point: StartPoint, *, sink: Sink, state: Path, clock: Clock, on_progress: OnProgress
+    settings: Settings,
+    point: StartPoint,
+    *,
+    sink: Sink,
+    database_id: str,
+    state: Path,
+    clock: Clock,
+    on_progress: OnProgress,
 ) -> Replayed:
     """Computes the rows of this version again, from the snapshot at or before the point, up to the log's end.
 
-    `state`: an empty directory. Raises ReplayError when the log no longer has what is needed.
+    `database_id`: of the live rows; `state`: an empty directory. Raises ReplayError when the log no longer has what is
+    needed.
     """
     logs, found = await _look(settings)
     points = await _points(settings, point, found)
     engine = _engine(settings, sink, logs, clock, state)
-    live = Engine(settings, sinks=[], log_ids=logs, clock=clock)
+    live = Engine(settings, sinks=[], log_ids=logs, clock=clock, database_id=database_id)
     spans: dict[Partition, Span] = {}
     gone: dict[Partition, _GoneError] = {}
     for partition, wished in points.items():
@@ -189,10 +196,10 @@ async def replay_new_version(
     )
 
 
-def adopt_states(settings: Settings, replayed: Replayed, state: Path, clock: Clock) -> None:
+def adopt_states(settings: Settings, replayed: Replayed, *, database_id: str, state: Path, clock: Clock) -> None:
     """Gives the states of a replay to the live store, so that workers of the version continue where it stopped."""
     source = _engine(settings, None, replayed.logs, clock, state)
-    target = Engine(settings, sinks=[], log_ids=replayed.logs, clock=clock, open_snapshots=snapshot_stores(settings))
+    target = Engine(settings, sinks=[], log_ids=replayed.logs, clock=clock, database_id=database_id)
     for partition in replayed.spans:
         newest = source.snapshots(partition).newest()
         if newest is not None:

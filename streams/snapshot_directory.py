@@ -2,7 +2,7 @@
 
 In: a state's bytes. Out: the newest valid snapshot. Never: leaves half a file under a snapshot's name.
 
-    <dir>/<fold version>/<topic>-<partition>/<log id>/<next offset, 20 digits>.snap
+    <dir>/<fold version>/<topic>-<partition>/<log id>@<database id>/<next offset, 20 digits>.snap
 
 Workers of one host share it; those of several hosts may, on a shared file system.
 """
@@ -26,7 +26,7 @@ class DirectorySnapshots:
     """The `SnapshotStore` over a directory. `header.config` must match what is stored."""
 
     def __init__(self, directory: Path, header: SnapshotHeader, *, kept: int) -> None:
-        self._dir = directory / str(header.fold_version) / f"{header.topic}-{header.partition}" / header.log_id
+        self._dir = directory / str(header.fold_version) / f"{header.topic}-{header.partition}" / header.lineage
         self._header = header
         self._kept = kept
         self.corrupt = 0  # files found unreadable; they are left in place for a look

@@ -61,7 +61,7 @@ class TopicSnapshots:
         self._header = header
         self._kept = kept
         self._topic = full_name(settings, STATE)
-        place = (header.fold_version, header.topic, header.partition, header.log_id)
+        place = (header.fold_version, header.topic, header.partition, header.lineage)
         self._prefix = "/".join(map(str, place)) + "/"
         self._saved_at_s: dict[int, float] | None = None  # None: the topic has not been read yet
         self._chunks: dict[int, int] = {}  # next offset -> number of chunks, where known

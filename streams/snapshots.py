@@ -40,6 +40,12 @@ class SnapshotHeader(msgspec.Struct, frozen=True):
     topic: str
     partition: int
     next_offset: int
+    database_id: str = ""  # of the one that holds the rows below next_offset; empty: there are no rows
+
+    @property
+    def lineage(self) -> str:
+        """The log and the database: a state goes on only where both are the same."""
+        return f"{self.log_id}@{self.database_id}" if self.database_id else self.log_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +112,8 @@ def require_own(found: SnapshotHeader, mine: SnapshotHeader, *, where: str) -> N
             "configurations must not mix. Restore the settings, or set MURMUR_FOLD_VERSION to "
             f"{found.fold_version + 1} to recompute from the log beside the old results."
         )
-    same = (found.log_id, found.topic, found.partition, found.fold_version)
-    own = (mine.log_id, mine.topic, mine.partition, mine.fold_version)
+    same = (found.lineage, found.topic, found.partition, found.fold_version)
+    own = (mine.lineage, mine.topic, mine.partition, mine.fold_version)
     if same != own:
         raise SnapshotError(f"{where}: belongs to {same}, not to {own}; move it back to its own folder")
 

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from models.settings import Settings
 from sinks.kafka.metadata import create_no_topics
 from sinks.kafka.security import client_options
+from sinks.kafka.starting import start_whole
 from streams.topics import FETCH_WAIT_MS, broker_error, full_name, partition_count
 from streams.whole_read import Gaps, read_whole
 
@@ -43,7 +44,7 @@ async def subscribe(settings: Settings, topic: str, *, from_beginning: bool = Fa
     )
     create_no_topics(consumer._client)
     try:
-        await consumer.start()
+        await start_whole(consumer.start())
     except (KafkaError, OSError) as error:
         await consumer.stop()
         raise await broker_error(settings, error) from error

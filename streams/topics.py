@@ -16,7 +16,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from models.settings import Settings
 from sinks.kafka.security import client_options, refusal
-from sinks.kafka.starting import ask_broker
+from sinks.kafka.starting import ask_broker, start_whole
 from streams.log_identity import read_topic_ids
 
 METRICS: Final = "swarm.metrics"
@@ -127,7 +127,7 @@ async def ensure_topics(settings: Settings) -> None:
         bootstrap_servers=settings.kafka_bootstrap, client_id="murmur-topics", **client_options(settings)
     )
     try:
-        await admin.start()
+        await start_whole(admin.start())
         existing = set(await admin.list_topics())
         missing = [t for t in topics_of(settings) if full_name(settings, t.name) not in existing]
         if missing:

@@ -32,6 +32,7 @@ from models.settings import Settings, SettingsError, load
 from sinks.base import PermanentSinkError, RetryableSinkError, Sink, SinkError
 from sinks.clickhouse import folds
 from sinks.clickhouse.prices import publish_prices
+from sinks.clickhouse.sink import ClickHouseSink, DatabaseReplacedError
 from sinks.control import read_policy
 from sinks.delivery import backoff_s
 from sinks.registry import build
@@ -136,7 +137,13 @@ class _Worker:
                 return 0
         identities = self._identities
         try:
-            engine = Engine(self._settings, sinks=sinks, log_ids=identities, clock=self._clock)
+            engine = Engine(
+                self._settings,
+                sinks=sinks,
+                log_ids=identities,
+                clock=self._clock,
+                database_id="".join(sink.database_id for sink in sinks if isinstance(sink, ClickHouseSink)),
+            )
             config = engine.fingerprint
             shown = await asyncio.to_thread(folds.announce, self._settings, config=config, logs=identities)
             now_ms = self._clock.now_ms()
@@ -235,6 +242,8 @@ class _Worker:
             await asyncio.sleep(WATCH_INTERVAL_S)
             looks = (self._watch_identity(engine, identities), *(sink.health() for sink in sinks))
             found = await asyncio.gather(*looks, return_exceptions=True)
+            for replaced in (e for e in found if isinstance(e, DatabaseReplacedError)):
+                engine.fail(replaced)
             # Not a PermanentSinkError: what a write does not mind (a schema already newer than us) stalls nobody, and
             # what it does mind ends the worker.
             faults = [e for e in found if isinstance(e, Exception) and not isinstance(e, PermanentSinkError)]

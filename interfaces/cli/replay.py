@@ -102,6 +102,7 @@ class _Job:
         """Fills the staging database. `point`: of the same version; None: a new version, from the start."""
         from interfaces.cli.progress_bar import progress_bar
         from sinks.clickhouse import staging
+        from sinks.clickhouse.migrate import database_id
         from sinks.clickhouse.sink import ClickHouseSink
         from streams.replay import replay_new_version, replay_same_version
 
@@ -117,7 +118,13 @@ class _Job:
                             self.settings, sink=sink, state=self.state, clock=self.clock, on_progress=on_progress
                         )
                     return await replay_same_version(
-                        self.settings, point, sink=sink, state=self.state, clock=self.clock, on_progress=on_progress
+                        self.settings,
+                        point,
+                        sink=sink,
+                        database_id=database_id(self.client),
+                        state=self.state,
+                        clock=self.clock,
+                        on_progress=on_progress,
                     )
             finally:
                 await sink.close()
@@ -218,6 +225,7 @@ def _new_version(job: _Job, shown: int, *, diff: bool, activate: bool, allow_mis
 
 def _activate(job: _Job, differences: Differences, done: Replayed, shown: int, *, allow_missing: bool) -> None:
     from sinks.clickhouse import folds, staging
+    from sinks.clickhouse.migrate import database_id
     from streams.replay import adopt_states
 
     starts = {f"{p.topic}/{p.number}": first for p, first in done.starts.items()}
@@ -230,7 +238,8 @@ def _activate(job: _Job, differences: Differences, done: Replayed, shown: int, *
             "activate it nevertheless; the rows stay stored"
         )
     staging.publish(job.client, job.staging)
-    adopt_states(job.settings, done, job.state, job.clock)
+    at = database_id(job.client)
+    adopt_states(job.settings, done, database_id=at, state=job.state, clock=job.clock)
     folds.activate(job.settings, config=job.config, logs=done.logs)
     job.discard()
 

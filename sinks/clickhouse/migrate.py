@@ -106,6 +106,17 @@ def applied(client: Client) -> dict[int, str]:
     return {int(version): str(checksum) for version, checksum, _ in rows}
 
 
+def database_id(client: Client) -> str:
+    """Tells this database from one made again, or another server's: when its schema began, in microseconds.
+
+    Empty before that. A backup that is restored keeps it, with the ledger.
+    """
+    if not applied(client):
+        return ""
+    began = f"SELECT toUnixTimestamp64Micro(max(at)) FROM {LEDGER} WHERE version = 1 AND action = 'up'"
+    return str(client.query(began).result_rows[0][0])
+
+
 def pending(client: Client, migrations: Sequence[Migration] | None = None) -> list[Migration]:
     """What is not applied yet, oldest first. Changes nothing.
 

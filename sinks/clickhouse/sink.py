@@ -34,6 +34,10 @@ INSERT_ROWS_MAX: Final = 500_000
 BISECT_INSERTS_MAX: Final = 2_500
 
 
+class DatabaseReplacedError(PermanentSinkError):
+    """The rows acknowledged so far are not in the database that answers now."""
+
+
 class ClickHouseSink:
     """The `Sink` over clickhouse_connect; every concurrent write borrows a client of its own."""
 
@@ -44,17 +48,26 @@ class ClickHouseSink:
         self._order = tuple(schemas)
         self._settings = settings
         self._where = describe(settings)
+        self.database_id = ""  # of the database this sink was started on
         self._idle: queue.LifoQueue[Client] = queue.LifoQueue()
         self._closed = False
 
     async def start(self) -> None:
         """Connects and checks that the schema is the one this version writes."""
         self._closed = False
-        await asyncio.to_thread(self._check)
+        self.database_id = await asyncio.to_thread(self._check)
 
     async def health(self) -> None:
-        """Returns when the server answers and the schema fits."""
-        await asyncio.to_thread(self._check)
+        """Returns when the server answers, the schema fits and the database is the one that was started on.
+
+        Raises DatabaseReplacedError when it is another one.
+        """
+        found = await asyncio.to_thread(self._check)
+        if found != self.database_id:
+            raise DatabaseReplacedError(
+                f"{self._where}: the database was made again, or another server answers (its schema is of {found}, "
+                f"it was {self.database_id}): restarting on it, from the start of the log"
+            )
 
     async def write(self, batch: Batch) -> WriteResult:
         """Inserts table by table, in the order of its schemas."""
@@ -69,7 +82,8 @@ class ClickHouseSink:
         while not self._idle.empty():
             await asyncio.to_thread(self._idle.get_nowait().close)
 
-    def _check(self) -> None:
+    def _check(self) -> str:
+        """The id of the database, if its schema fits."""
         with self._client() as client:
             todo = migrate.pending(client)
             if todo:
@@ -77,6 +91,7 @@ class ClickHouseSink:
                     f"{self._where}: {len(todo)} migrations are pending, the first is {todo[0].label}: "
                     "run `murmur migrate`"
                 )
+            return migrate.database_id(client)
 
     def _write(self, batch: Batch) -> WriteResult:
         result = WriteResult()

@@ -33,6 +33,9 @@ LOG_RECORDS = 4_000  # of the log that is rebuilt, in the short form
 LOG_RECORDS_PER_S = 1_000  # for each second of the long form
 
 
+MADE_AGAIN_SEEN_S = 30.0  # a look every 10 s, and the end of a worker
+
+
 @pytest.fixture
 def own_clickhouse(tmp_path: Path) -> Iterator[EmbeddedClickHouse]:
     """A server whose data this test may destroy; not started yet."""
@@ -93,17 +96,17 @@ def test_damaged_and_deleted_snapshots_cost_nothing(
         )
 
 
+@pytest.mark.parametrize("states_too", [True, False], ids=["and-states", "states-kept"])
 def test_everything_lost_is_rebuilt_from_the_log(
-    broker: Broker, settings: Settings, own_clickhouse: EmbeddedClickHouse, figures: Callable[..., None]
+    broker: Broker,
+    settings: Settings,
+    own_clickhouse: EmbeddedClickHouse,
+    figures: Callable[..., None],
+    *,
+    states_too: bool,
 ) -> None:
     server = own_clickhouse.start()
-    settings = settings.model_copy(
-        update={
-            "kafka_bootstrap": broker.bootstrap,
-            "clickhouse_url": server.settings.clickhouse_url,
-            "clickhouse_database": "default",
-        }
-    )
+    settings = _on(server, settings, broker)
     migrate.migrate(settings)
     create_topics(settings.kafka_bootstrap, DEFAULT_TOPICS, partitions=settings.partitions)
     now_ms = int(time.time() * 1000)
@@ -114,11 +117,9 @@ def test_everything_lost_is_rebuilt_from_the_log(
     with installation(broker, settings, workers=1) as running:
         compare_when_drained(settings)
         running.workers["worker-1"].kill()
-        server.kill()
-        shutil.rmtree(server.data)
-        shutil.rmtree(settings.state_dir)
-        server.start()
-        migrate.migrate(settings)
+        _make_again(server, settings)
+        if states_too:
+            shutil.rmtree(settings.state_dir)
         started_s = time.monotonic()
         running.start("worker-1")
         eventually(lambda: events_stored(settings), "the first rows are back")
@@ -132,16 +133,33 @@ def test_everything_lost_is_rebuilt_from_the_log(
         )
 
 
+def test_a_database_made_again_under_workers_is_filled_from_the_log(
+    broker: Broker, settings: Settings, own_clickhouse: EmbeddedClickHouse, figures: Callable[..., None]
+) -> None:
+    server = own_clickhouse.start()
+    settings = _on(server, settings, broker)
+    migrate.migrate(settings)
+    with installation(broker, settings, workers=2) as running:
+        with Load(broker.bootstrap, Traffic(scale.SEED + 8).records, records_per_s=RECORDS_PER_S) as load:
+            load.keep_on(scale.seconds(3))
+            eventually(running.committed, "something is committed")
+            _make_again(server, settings)
+            load.keep_on(1)
+            for name, process in running.workers.items():
+                assert process.wait(MADE_AGAIN_SEEN_S) == 1, process.output()[-2_000:]
+                running.start(name)
+            running.await_ready()
+            load.keep_on(1)
+        verdict = compare_when_drained(settings)
+        said = [line for process in running.workers.values() for line in process.output().splitlines()]
+        assert any("murmur worker: ClickHouse" in line for line in said), said[-20:]
+        figures(events=verdict.events, differences=0, drain_s=verdict.drain_s)
+
+
 def test_a_full_disk_of_clickhouse_delays_rows_and_loses_none(
     broker: Broker, settings: Settings, own_clickhouse: EmbeddedClickHouse, figures: Callable[..., None]
 ) -> None:
-    settings = settings.model_copy(
-        update={
-            "kafka_bootstrap": broker.bootstrap,
-            "clickhouse_url": own_clickhouse.settings.clickhouse_url,
-            "clickhouse_database": "default",
-        }
-    )
+    settings = _on(own_clickhouse, settings, broker)
     with small_disk(own_clickhouse.data, STORE_DISK_BYTES):
         own_clickhouse.start()
         migrate.migrate(settings)
@@ -191,3 +209,21 @@ def _damage(files: list[Path], chance: random.Random) -> int:
             data.clear()
         path.write_bytes(data)
     return len(victims)
+
+
+def _on(server: EmbeddedClickHouse, settings: Settings, broker: Broker) -> Settings:
+    return settings.model_copy(
+        update={
+            "kafka_bootstrap": broker.bootstrap,
+            "clickhouse_url": server.settings.clickhouse_url,
+            "clickhouse_database": "default",
+        }
+    )
+
+
+def _make_again(server: EmbeddedClickHouse, settings: Settings) -> None:
+    """The server dies, its data is removed, and an empty database with the schema takes its place."""
+    server.kill()
+    shutil.rmtree(server.data)
+    server.start()
+    migrate.migrate(settings)

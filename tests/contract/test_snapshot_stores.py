@@ -179,9 +179,15 @@ def test_another_configuration_is_refused_with_both_ways_out(settings: Settings)
         store(settings, config="decaf").newest()
 
 
-def test_another_fold_version_or_log_or_partition_has_its_own_place(settings: Settings) -> None:
+def test_another_fold_version_or_log_or_partition_or_database_has_its_own_place(settings: Settings) -> None:
     store(settings).save(b"state", 5)
-    for other in ({"fold_version": 2, "config": "decaf"}, {"log_id": "new"}, {"partition": 3}, {"topic": "t"}):
+    for other in (
+        {"fold_version": 2, "config": "decaf"},
+        {"log_id": "new"},
+        {"partition": 3},
+        {"topic": "t"},
+        {"database_id": "17"},
+    ):
         assert store(settings, **other).newest() is None
         assert not store(settings, **other).any()
 

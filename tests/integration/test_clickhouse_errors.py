@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from sinks.base import PermanentSinkError, RetryableSinkError
 from sinks.clickhouse import migrate
 from sinks.clickhouse.client import INSERT_SETTINGS, connect
 from sinks.clickhouse.errors import PERMANENT, RETRYABLE, ROW_REJECTED, RowRejectedError, translate
-from sinks.clickhouse.sink import ClickHouseSink
+from sinks.clickhouse.sink import ClickHouseSink, DatabaseReplacedError
 from tests.support.brokers import free_port
 from tests.support.clickhouse import EmbeddedClickHouse, migrated_database, require_engine
 from tests.support.result_rows import one_of_each, row, table
@@ -152,6 +153,24 @@ async def test_a_batch_larger_than_one_insert_is_stored_whole(
     await sink.close()
     assert (result.rows, [r.row["offset"] for r in result.rejected]) == (49, [30])
     assert client.command("SELECT count() FROM v_metrics WHERE log_id = 'large'") == 49
+
+
+async def test_a_database_that_was_made_again_is_another_one() -> None:
+    with migrated_database() as settings, closing(connect(settings)) as client:
+        sink = ClickHouseSink(settings)
+        try:
+            await sink.start()
+            before = sink.database_id
+            await sink.health()
+            migrate.down(client, to_version=0, allow_data_loss=True)
+            migrate.apply(client)
+            with pytest.raises(DatabaseReplacedError, match=f"made again.*it was {before}"):
+                await sink.health()
+            await sink.start()
+            assert sink.database_id != before
+            await sink.health()
+        finally:
+            await sink.close()
 
 
 @pytest.mark.slow

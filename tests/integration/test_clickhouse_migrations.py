@@ -72,6 +72,20 @@ def test_the_schema_goes_back_to_nothing_and_forward_again(client: Client) -> No
     assert tables(client) == before
 
 
+def test_a_database_has_an_id_of_its_own_until_its_schema_is_made_again(client: Client) -> None:
+    assert migrate.database_id(client) == ""
+    migrate.apply(client)
+    before = migrate.database_id(client)
+    assert before
+    migrate.down(client, to_version=1, allow_data_loss=True)
+    migrate.apply(client)
+    assert migrate.database_id(client) == before, "what the first migration made is still there"
+    migrate.down(client, to_version=0, allow_data_loss=True)
+    assert migrate.database_id(client) == ""
+    migrate.apply(client)
+    assert migrate.database_id(client) not in ("", before)
+
+
 def test_results_from_before_versions_were_announced_stay_shown(client: Client) -> None:
     """Until 0016 the views showed the newest version there is while `folds` named none."""
     every = migrate.load()

@@ -124,11 +124,12 @@ def test_another_configuration_is_refused_with_both_ways_out(tmp_path: Path) -> 
         store(tmp_path, config="decaf").newest()
 
 
-def test_another_fold_version_or_log_or_partition_has_its_own_place(tmp_path: Path) -> None:
+def test_another_fold_version_or_log_or_partition_or_database_has_its_own_place(tmp_path: Path) -> None:
     store(tmp_path).save(b"state", 5)
     for other in (
         {"fold_version": 2, "config": "decaf"},
         {"log_id": "new"},
+        {"database_id": "new"},
         {"partition": 1},
         {"topic": "t"},
     ):
