@@ -4,7 +4,7 @@
 
 Caught up: ClickHouse counts every event of the log in raw and in window rows. The clock runs twice: from the start of
 the new process, and from the moment it has its partitions; the difference is the group's protocol, in which the broker
-waits for the dead member's session.
+is until the broker has given the partitions back.
 """
 
 from __future__ import annotations

@@ -187,7 +187,7 @@ class Settings(BaseSettings):
         2_000, description="Most Kafka records folded as one chunk; does not influence results."
     )
     session_timeout_ms: Annotated[int, Field(ge=6_000, le=300_000)] = Field(
-        10_000, description="Kafka group session timeout: how long a dead worker keeps its partitions."
+        10_000, description="Kafka group session timeout: how long a dead worker that stays away keeps its partitions."
     )
     open_windows_max: Annotated[int, Field(ge=1_000, le=10_000_000)] = Field(
         200_000,

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import faust
 from aiokafka import TopicPartition
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from models.codecs.records import RawRecord
@@ -21,6 +22,7 @@ from streams.containers import CHUNKS_BUFFERED_MAX
 from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema, EvenAssignor
 from streams.log_probe import answered, first_record, log_ends, reader
+from streams.status import Transport
 from streams.topics import SOURCE_TOPICS, full_name
 from streams.whole_read import READABLE_WITHIN_S
 
@@ -190,6 +192,15 @@ def committed_offset(app: faust.App, tp: TP) -> int | None:
     return offset
 
 
+def member_id(app: faust.App) -> str:
+    """How the group's coordinator knows this worker; empty before it has joined."""
+    try:
+        coordinator = app.consumer._thread._ensure_consumer()._coordinator
+    except ConsumerNotStarted:
+        return ""
+    return str(coordinator.member_id) if coordinator is not None else ""
+
+
 def chunks_buffered(app: faust.App) -> dict[str, int]:
     """Chunks that wait for each source topic's agent inside Faust."""
     return {
@@ -198,6 +209,29 @@ def chunks_buffered(app: faust.App) -> dict[str, int]:
         for actor in agent._actors
         for topic in agent.channel.topics
     }
+
+
+def transport_of(app: faust.App, engine: Engine) -> Transport:
+    """What Faust knows of the partitions we hold; of one that is only kept in memory it knows nothing."""
+    transport = Transport(buffered=chunks_buffered(app))
+    for tp in assignment(app):
+        partition = Partition(tp.topic, tp.partition)
+        transport.assigned.append(f"{tp.topic}[{tp.partition}]")
+        for known, offset in (
+            (transport.ends, log_end(app, tp)),
+            (transport.committed, committed_offset(app, tp)),
+        ):
+            if offset is not None and partition in engine.workers:
+                known[partition] = offset
+    return transport
+
+
+def assignment(app: faust.App) -> list[TP]:
+    """The partitions this worker owns, in order; none before the consumer has started."""
+    try:
+        return sorted(app.consumer.assignment())
+    except ConsumerNotStarted:
+        return []
 
 
 def _agent(engine: Engine, port: FaustLog) -> Any:

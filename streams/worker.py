@@ -21,8 +21,6 @@ from functools import partial
 from typing import Final
 
 import faust
-from faust.exceptions import ConsumerNotStarted
-from faust.types import TP
 
 from models.anomaly import load_river
 from models.clock import SystemClock
@@ -38,13 +36,22 @@ from sinks.delivery import backoff_s
 from sinks.registry import build
 from streams import allocators, logs
 from streams.activation import until_caught_up
-from streams.app import TransportError, build_app, chunks_buffered, committed_offset, log_end, transport_failure
+from streams.app import (
+    TransportError,
+    assignment,
+    build_app,
+    committed_offset,
+    member_id,
+    transport_failure,
+    transport_of,
+)
 from streams.brake import BadInputError
 from streams.engine import Engine, LogError, Partition
 from streams.log_probe import first_record
+from streams.membership import Membership
 from streams.progress import STALLED_S, ProgressWatch
 from streams.snapshots import SnapshotError
-from streams.status import Transport, head, snapshot_of, status_path, write_status
+from streams.status import head, snapshot_of, status_path, write_status
 from streams.topics import (
     ANOMALIES,
     CONTROL,
@@ -122,6 +129,7 @@ class _Worker:
         self._name = name
         self._clock = SystemClock()
         self._stop = asyncio.Event()
+        self._membership = Membership(settings, name)
         self._identities: dict[str, str] = {}  # full topic name -> id of its log
         self._unreachable: str | None = None  # what the last look at broker and sinks found wrong
 
@@ -131,6 +139,7 @@ class _Worker:
             loop.add_signal_handler(sig, self._stop.set)
         if not await self._until_up("Kafka", self._prepare_log):
             return 0
+        await self._membership.end_last()
         sinks = build(self._settings, {t: full_name(self._settings, n) for t, n in SINK_TOPICS.items()})
         for sink in sinks:
             if not await self._until_up(sink.name, sink.start):
@@ -211,11 +220,12 @@ class _Worker:
                 status = snapshot_of(
                     engine,
                     name=self._name,
-                    transport=_transport(app, engine),
+                    transport=transport_of(app, engine),
                     clock=self._clock,
                     unreachable=self._unreachable,
                 )
                 write_status(path, status)
+                self._membership.note(member_id(app))
             except OSError as error:
                 log.warning("status_not_written %s", error)
             await asyncio.sleep(STATUS_INTERVAL_S)
@@ -302,6 +312,7 @@ class _Worker:
                         await app.consumer.commit()
                 starting.cancel()
                 await app.stop()
+                self._membership.left()
                 for sink in sinks:
                     await sink.close()
         except TimeoutError:
@@ -326,7 +337,7 @@ def _must_not_fail(engine: Engine, watcher: asyncio.Future[None]) -> None:
 def _next_offsets(engine: Engine, app: faust.App) -> dict[Partition, int]:
     """Of each owned partition that neither a store nor a flush under way holds up."""
     offsets = {}
-    for tp in _assignment(app):
+    for tp in assignment(app):
         partition = Partition(tp.topic, tp.partition)
         worker = engine.workers.get(partition)
         if worker is None:
@@ -343,29 +354,6 @@ async def _watch_transport(engine: Engine, app: faust.App, starting: asyncio.Fut
         if failure is not None:
             engine.fail(failure)
         await asyncio.sleep(STATUS_INTERVAL_S)
-
-
-def _transport(app: faust.App, engine: Engine) -> Transport:
-    """What Faust knows of the partitions we hold; of one that is only kept in memory it knows nothing."""
-    transport = Transport(buffered=chunks_buffered(app))
-    for tp in _assignment(app):
-        partition = Partition(tp.topic, tp.partition)
-        transport.assigned.append(f"{tp.topic}[{tp.partition}]")
-        for known, offset in (
-            (transport.ends, log_end(app, tp)),
-            (transport.committed, committed_offset(app, tp)),
-        ):
-            if offset is not None and partition in engine.workers:
-                known[partition] = offset
-    return transport
-
-
-def _assignment(app: faust.App) -> list[TP]:
-    """The partitions this worker owns, in order; none before the consumer has started."""
-    try:
-        return sorted(app.consumer.assignment())
-    except ConsumerNotStarted:
-        return []
 
 
 def main(argv: list[str] | None = None) -> int:
