@@ -3,8 +3,7 @@
     make bench BENCH=recovery        python -m benchmarks.recovery [--lag 1000000] [--form columns|array|single]
 
 Caught up: ClickHouse counts every event of the log in raw and in window rows. The clock runs twice: from the start of
-the new process, and from the moment it has its partitions; the difference is the group's protocol, in which the broker
-is until the broker has given the partitions back.
+the new process, and from the moment it has its partitions; the difference is the start and the group's protocol.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ from tests.support.kafka import ApacheKafka, apache_kafka
 from tests.support.workers import WorkerProcess
 
 BROKERS = ("embedded", "kafka")
+JOIN_DELAY_MS = "3000"  # Kafka's default: workers that start together share the partitions from the first record
 WITHIN_S = 3_600.0  # a benchmark that takes longer than this is stuck
 POLL_S = 0.02
 POLL_MAX_S = 0.5
@@ -101,7 +102,7 @@ def broker_of(kind: str) -> Iterator[EmbeddedBroker | ApacheKafka]:
     if kind == "kafka":
         with ExitStack() as stack:
             try:
-                node = stack.enter_context(apache_kafka())
+                node = stack.enter_context(apache_kafka({"group.initial.rebalance.delay.ms": JOIN_DELAY_MS}))
             except pytest.skip.Exception as reason:
                 raise SystemExit(str(reason)) from None
             yield node
