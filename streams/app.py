@@ -19,8 +19,16 @@ from models.codecs.records import RawRecord
 from models.settings import Settings
 from models.tls import kafka_tls
 from streams.containers import CHUNKS_BUFFERED_MAX
+from streams.damaged_batches import LOOK_AGAIN_S
 from streams.engine import Engine, Partition
-from streams.faust_driver import CheckpointConsumer, CheckpointTransport, ChunkScheduler, ChunkSchema, EvenAssignor
+from streams.faust_driver import (
+    CheckpointConsumer,
+    CheckpointThread,
+    CheckpointTransport,
+    ChunkScheduler,
+    ChunkSchema,
+    EvenAssignor,
+)
 from streams.log_probe import answered, first_record, log_ends, reader
 from streams.status import Transport
 from streams.topics import SOURCE_TOPICS, full_name
@@ -199,6 +207,23 @@ def member_id(app: faust.App) -> str:
     except ConsumerNotStarted:
         return ""
     return str(coordinator.member_id) if coordinator is not None else ""
+
+
+def damage(app: faust.App) -> dict[TP, int]:
+    """Partition -> offset of the record batch that cannot be read, and nothing behind it."""
+    thread: CheckpointThread | None = app.consumer._thread
+    return thread.damaged.certain if thread is not None else {}
+
+
+def damage_told(app: faust.App) -> str | None:
+    """The same in one line, with what to do; None: every batch is whole."""
+    if not (found := damage(app)):
+        return None
+    places = ", ".join(f"{tp.topic}[{tp.partition}] offset {offset}" for tp, offset in sorted(found.items()))
+    return (
+        f"{places}: the record batch does not fit its checksum (damaged on the broker's disk, or on the way), and "
+        f"nothing behind it is read. It is fetched again every {LOOK_AGAIN_S:g} s; let a whole replica lead"
+    )
 
 
 def chunks_buffered(app: faust.App) -> dict[str, int]:

@@ -10,19 +10,28 @@ when a new Faust version changes them.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from time import monotonic
+from typing import Any, ClassVar, Final
 
 import aiokafka
 import faust
+from aiokafka.errors import CorruptRecordException
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
 from sinks.kafka.metadata import create_no_topics
+from streams.damaged_batches import DamagedBatches
 from streams.log_probe import readable_end
 from streams.topics import FETCH_WAIT_MS
+
+log = logging.getLogger(__name__)
+
+POSITIONS_KNOWN_S: Final = 0.02  # a new assignment is read from where its offsets say, which takes a question or two
 
 
 class RecordChunk:
@@ -110,7 +119,13 @@ class CheckpointConsumer(driver.Consumer):  # type: ignore[misc]  # Faust's type
 
 
 class CheckpointThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust's types are not followed
-    """Faust's consumer thread, which a rebalance during a commit does not end, and which asks more often."""
+    """Faust's consumer thread, which asks more often, and which neither a rebalance during a commit ends nor a damaged
+    batch.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.damaged: DamagedBatches[TP] = DamagedBatches()
+        super().__init__(*args, **kwargs)
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -118,6 +133,33 @@ class CheckpointThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # 
         consumer._isolation_level = "read_committed"  # Faust passes it only with transactions of its own
         create_no_topics(consumer._client)
         return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's own
+        max_records: int | None = None,
+    ) -> dict[TP, list[Any]]:
+        now_s = monotonic()
+        self.damaged.keep(consumer.assignment())
+        before = _positions(consumer, self.damaged.readable(active_partitions, now_s))
+        if not before:  # to the client no partitions are all of them
+            await asyncio.sleep(POSITIONS_KNOWN_S)
+            return {}
+        at_most = 1 if self.damaged.careful else max_records
+        try:
+            found: dict[TP, list[Any]] = await super()._fetch_records(consumer, set(before), timeout, at_most)
+        except CorruptRecordException:
+            for tp in _with_damage(consumer):
+                if self.damaged.met(tp, before[tp], now_s):
+                    log.error("damaged_batch partition=%s[%d] offset=%d", tp.topic, tp.partition, before[tp])
+            # The client raises instead of handing out what it took from the answers before, of other partitions too.
+            for tp in consumer.assignment() & before.keys():
+                consumer.seek(tp, before[tp])
+            return {}
+        self.damaged.came(found, now_s)
+        return found
 
     def highwater(self, tp: TP) -> int | None:
         """Offset after the last record that can be read: those of open transactions, and what follows them, cannot."""
@@ -129,6 +171,22 @@ class CheckpointThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # 
         held = self.assignment()
         ours = {tp: offset for tp, offset in offsets.items() if tp in held}
         return bool(ours) and await super()._commit(ours)
+
+
+def _positions(consumer: aiokafka.AIOKafkaConsumer, partitions: Iterable[TP]) -> dict[TP, int]:
+    """Where each partition is read next. Those of which the client does not know it yet are left out, as it must be
+    known before an answer is taken that may have to be taken again.
+    """
+    assignment = consumer._subscription.subscription.assignment
+    states = {tp: assignment.state_value(tp) for tp in partitions}
+    return {tp: state.position for tp, state in states.items() if state is not None and state.has_valid_position}
+
+
+def _with_damage(consumer: aiokafka.AIOKafkaConsumer) -> list[TP]:
+    """Partitions whose answer holds a damaged batch: the generator over its records has ended by raising."""
+    answers = consumer._fetcher._records.items()
+    iterators = {tp: getattr(getattr(a, "_partition_records", None), "_records_iterator", None) for tp, a in answers}
+    return [tp for tp, records in iterators.items() if records is not None and records.gi_frame is None]
 
 
 class EvenAssignor(PartitionAssignor):  # type: ignore[misc]  # Faust's types are not followed

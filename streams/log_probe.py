@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CorruptRecordException, KafkaError
 
 from models.codecs.records import RawRecord
 from models.settings import Settings
@@ -61,6 +61,11 @@ async def reader(settings: Settings, *, group: str | None = None) -> AsyncGenera
     try:
         await start_whole(consumer.start())
         yield consumer
+    except CorruptRecordException as error:
+        raise BrokerAwayError(
+            f"Kafka at {settings.kafka_bootstrap}: a record batch does not fit its checksum: {error}. It was damaged "
+            "on the broker's disk or on the way: let a replica lead whose copy is whole"
+        ) from error
     except (KafkaError, OSError) as error:
         raise BrokerAwayError(
             f"Kafka at {settings.kafka_bootstrap}: {error!r}. Check MURMUR_KAFKA_BOOTSTRAP and that the broker runs."

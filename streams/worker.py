@@ -41,6 +41,8 @@ from streams.app import (
     assignment,
     build_app,
     committed_offset,
+    damage,
+    damage_told,
     member_id,
     transport_failure,
     transport_of,
@@ -222,7 +224,7 @@ class _Worker:
                     name=self._name,
                     transport=transport_of(app, engine),
                     clock=self._clock,
-                    unreachable=self._unreachable,
+                    unreachable=self._unreachable or damage_told(app),
                 )
                 write_status(path, status)
                 self._membership.note(member_id(app))
@@ -335,9 +337,12 @@ def _must_not_fail(engine: Engine, watcher: asyncio.Future[None]) -> None:
 
 
 def _next_offsets(engine: Engine, app: faust.App) -> dict[Partition, int]:
-    """Of each owned partition that neither a store nor a flush under way holds up."""
+    """Of each owned partition that neither a store nor a flush under way nor a damaged batch holds up."""
     offsets = {}
+    damaged = damage(app)
     for tp in assignment(app):
+        if tp in damaged:
+            continue
         partition = Partition(tp.topic, tp.partition)
         worker = engine.workers.get(partition)
         if worker is None:

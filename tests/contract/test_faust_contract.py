@@ -26,11 +26,11 @@ from models.clock import SystemClock
 from models.settings import Settings, load
 from sinks.memory import MemorySink
 from streams import progress
-from streams.app import COMMIT_INTERVAL_S, build_app, log_end, transport_failure
+from streams.app import COMMIT_INTERVAL_S, build_app, log_end, transport_failure, transport_of
 from streams.engine import Engine, Partition
 from streams.faust_driver import CheckpointConsumer, CheckpointThread, CheckpointTransport, ChunkScheduler, ChunkSchema
 from streams.topics import FETCH_WAIT_MS, log_ids
-from streams.worker import PROBE_TIMEOUT_S, _transport, _watch_transport, _Worker
+from streams.worker import PROBE_TIMEOUT_S, _watch_transport, _Worker
 from tests.support.brokers import acreate_topics
 from tests.support.sim_log import SimConsumer, SimLog
 from tests.support.waiting import eventually
@@ -60,6 +60,14 @@ def test_an_overridden_method_still_has_the_signature_we_answer_to(name: str) ->
 def test_fausts_commit_path_still_goes_through_the_overridden_method(name: str) -> None:
     caller = OVERRIDDEN[name][2]
     assert f"self.{name}(" in inspect.getsource(getattr(faust_consumer.Consumer, caller))
+
+
+def test_every_fetch_still_goes_through_the_method_that_meets_damaged_batches() -> None:
+    owners = (driver.AIOKafkaConsumerThread, CheckpointThread)
+    theirs, ours = (list(inspect.signature(owner._fetch_records).parameters) for owner in owners)
+    assert theirs == ours
+    assert inspect.getsource(driver).count("._fetch_records,") == 1
+    assert inspect.getsource(driver).count(".fetched_records(") == 1
 
 
 def test_nothing_else_in_faust_decides_what_is_committed() -> None:
@@ -236,7 +244,7 @@ async def test_a_partition_that_is_only_kept_in_memory_hides_none_that_is_owned(
             await asyncio.sleep(0.05)
     here = Partition(HELD.topic, HELD.partition)
     engine.workers[Partition(HELD.topic, 99)] = engine.workers[here]  # as one whose owner is another worker by now
-    transport = _transport(app, engine)
+    transport = transport_of(app, engine)
     assert len(transport.assigned) == len(app.consumer.assignment()) >= 4
     assert transport.ends[here] == 5
     assert log_end(app, TP(HELD.topic, 99)) is None, "taken away between two questions"

@@ -12,11 +12,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from models.settings import Settings
 from streams.log_probe import reader
-from streams.topics import ensure_topics
+from streams.topics import STATE, ensure_topics, full_name
 from tests.support.brokers import topics_on
 from tests.support.kafka import apache_kafka
 from tests.support.load import fill
 from tests.support.logs import read_log
+from tests.support.produce import await_committed
 from tests.support.traffic import Traffic
 from tests.support.verdict import events_stored
 from tests.support.waiting import eventually
@@ -62,6 +63,31 @@ def test_a_result_topic_that_is_deleted_is_named_and_its_rows_wait_until_it_is_b
         asyncio.run(ensure_topics(settings))
         eventually(lambda: process.status()["ready"], "it goes on")
         eventually(lambda: read_log(settings.kafka_bootstrap, "swarm.windows"), "its rows have come")
+        assert process.terminate() == 0
+
+
+def test_without_the_topic_of_snapshots_rows_go_on_and_commits_wait_until_it_is_back(settings: Settings) -> None:
+    settings = settings.model_copy(update={"snapshot_store": "kafka"})
+    topic, traffic = full_name(settings, STATE), Traffic(1, partitions=1)
+    with worker(settings) as process:
+        process.await_ready()
+        fill(settings.kafka_bootstrap, traffic.records(NOW_MS, RECORDS))
+        await_committed(settings, process)
+        before = events_stored(settings)
+        asyncio.run(_delete(settings.kafka_bootstrap, topic))
+        fill(settings.kafka_bootstrap, traffic.records(NOW_MS + 60_000, RECORDS))
+        eventually(lambda: topic in (process.status().get("error") or ""), "it is named", within_s=SAID_WITHIN_S)
+        eventually(lambda: events_stored(settings) > before, "rows go on")
+        assert process.status()["state"] == "stalled"
+        assert topic not in topics_on(settings.kafka_bootstrap)
+        asyncio.run(ensure_topics(settings))
+        await_committed(settings, process)
+        eventually(lambda: process.status()["ready"], "it goes on")
+        process.kill()
+        process.start()
+        fill(settings.kafka_bootstrap, traffic.records(NOW_MS + 120_000, RECORDS))
+        await_committed(settings, process)
+        assert process.status()["counters"]["records"] < 2 * RECORDS, "it began with the newest snapshot"
         assert process.terminate() == 0
 
 
