@@ -87,8 +87,11 @@ def picture(name: str, title: str, description: str, height: float, parts: Itera
 
 
 def scale_of(scale: Scale) -> str:
-    """A scale as the page's script reads it: kind, both values, both pixels, unit."""
-    return f"{scale.kind},{scale.low!r},{scale.high!r},{px(scale.from_px)},{px(scale.to_px)},{scale.unit}"
+    """A scale as the page's script reads it: kind, both values, both pixels, unit.
+
+    With as many digits as a time in ms has; processors differ in the last of a double.
+    """
+    return f"{scale.kind},{scale.low:.13g},{scale.high:.13g},{px(scale.from_px)},{px(scale.to_px)},{scale.unit}"
 
 
 def themed(svg: str, chosen: Theme, *, background: bool = True) -> str:

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from reports.compare.align import Sample
+from reports.compare.cases import DOUBLE_UNITS_MAX
 from reports.compare.measures import measure_of
 from reports.compare.ratio import Estimate, Sides, compare_means, estimate_all
 from reports.compare.resample import order_of_draws
@@ -53,7 +54,17 @@ def test_an_estimate_is_the_same_alone_and_among_others(
     together = estimate_all([(_problem(sides, a, b, paired=paired), "log") for a, b in pairs], **how)
     backwards = estimate_all([(_problem(sides, a, b, paired=paired), "log") for a, b in pairs[::-1]], **how)
     alone = [compare_means(_problem(sides, a, b, paired=paired), scale="log", **how) for a, b in pairs]
-    assert together == alone == backwards[::-1]
+    if sorted(units.values())[-2] <= DOUBLE_UNITS_MAX:
+        assert together == alone == backwards[::-1]
+    # Single precision: processors add up what is left over from their steps in an order of its own.
+    for one, among, turned in zip(alone, together, backwards[::-1], strict=True):
+        assert _digits(among) == pytest.approx(_digits(one), rel=1e-6)
+        assert _digits(turned) == pytest.approx(_digits(one), rel=1e-6)
+
+
+def _digits(found: object) -> list[float]:
+    assert isinstance(found, Estimate)
+    return [found.value, found.low or 0.0, found.high or 0.0, found.p_value or 0.0, found.standard_error or 0.0]
 
 
 @pytest.mark.parametrize("paired", [True, False])
