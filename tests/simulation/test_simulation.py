@@ -44,7 +44,7 @@ SEED = int(os.environ.get("MURMUR_SIM_SEED", str(SEED_DEFAULT)))
 # Processes die here, machines do not: snapshots in memory tell the same, and nobody waits for the disk's fsync.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 STEPS = int(os.environ.get("MURMUR_SIM_STEPS", str(SEED_STEPS)))
-KINDS_OF_FAULTS: Final = 11
+KINDS_OF_FAULTS: Final = 12
 PHASES = [p for p in hypothesis.Phase if p is not hypothesis.Phase.shrink or "MURMUR_SIM_SHRINK" in os.environ]
 
 nodes = st.integers(0, 1)
@@ -199,6 +199,12 @@ class Installation(RuleBasedStateMachine):
     def store_refuses_for_good(self) -> None:
         self.world.store.faults.append(Fault.BROKEN)
         self._count("store refuses for good")
+
+    @rule()
+    def store_is_made_again(self) -> None:
+        """Its rows are gone and every snapshot stays."""
+        self.world.make_database_again()
+        self._count("store made again")
 
     @rule(before_ms=st.sampled_from([0, 30, 2_000]), after_ms=st.sampled_from([0, 30, 8_000]))
     def store_is_slow(self, before_ms: int, after_ms: int) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import random
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +18,8 @@ from typing import Any, Final
 from models.clock import ManualClock
 from models.rows import TABLES
 from models.settings import Settings
-from sinks.base import Batch, PermanentSinkError, WriteResult
-from sinks.memory import Fault, MemorySink
+from sinks.base import PermanentSinkError
+from sinks.memory import MemorySink
 from streams.activity_source import ActivitySource
 from streams.engine import Engine, Partition
 from streams.fold import PartitionFold
@@ -30,6 +30,7 @@ from tests.support.folds import config
 from tests.support.oracle import Tally, recount
 from tests.support.sim_log import SimConsumer, SimLog
 from tests.support.sim_loop import VirtualLoop
+from tests.support.sim_store import Store
 from tests.support.traffic import Traffic
 
 METRICS: Final = tuple(Partition("swarm.metrics", n) for n in range(2))
@@ -45,40 +46,8 @@ SETTINGS: Final[dict[str, Any]] = {
     "snapshots_kept": 2,
 }
 SIZES_MS: Final = (1_000, 10_000)  # of these settings
+LOOK_MS: Final = 10_000  # as the worker's
 DRAIN_ROUNDS_MAX: Final = 60  # of one second each: twice the longest pause of a retry
-
-
-class Store:
-    """The memory sink behind a slow network; remembers what it acknowledged."""
-
-    name = "store"
-    tables = frozenset(TABLES)
-
-    def __init__(self) -> None:
-        self.sink = MemorySink()
-        self.before_ms = self.after_ms = 0  # on the way there, on the way back
-        self.faults: deque[Fault | None] = deque()  # of the next writes
-        self.acknowledged: dict[str, set[tuple[str, int, int, int]]] = defaultdict(set)
-
-    async def start(self) -> None:
-        await self.sink.start()
-
-    async def health(self) -> None:
-        await self.sink.health()
-
-    async def close(self) -> None:
-        await self.sink.close()
-
-    async def write(self, batch: Batch) -> WriteResult:
-        await asyncio.sleep(self.before_ms / 1000)
-        self.sink.fail_next(self.faults.popleft() if self.faults else None)
-        result = await self.sink.write(batch)
-        await asyncio.sleep(self.after_ms / 1000)
-        for table in ("metrics", "dead_letters"):
-            if table in batch:
-                columns = (batch[table].column(c).to_pylist() for c in ("topic", "partition", "offset", "idx"))
-                self.acknowledged[table].update(zip(*columns, strict=True))
-        return result
 
 
 class Node:
@@ -93,8 +62,16 @@ class Node:
 
     def _start(self) -> None:
         world = self.world
-        self.engine = Engine(world.settings, sinks=[world.store], log_ids=LOG_IDS, clock=world.clock)
+        self.database_id, ids = world.store.database_id, LOG_IDS
+        self.engine = Engine(
+            world.settings, sinks=[world.store], log_ids=ids, clock=world.clock, database_id=self.database_id
+        )
         self.consumer = SimConsumer(world.log)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether its rows went to a database that is no more."""
+        return self.database_id != self.world.store.database_id
 
     def restart(self) -> None:
         """kill -9 and a new process: memory is gone, disk and store are not."""
@@ -124,7 +101,10 @@ class Node:
             self.world.loop.run_as(self.name, self._guarded(self.engine.deliver(partition, chunk, self.consumer)))
 
     def tick(self) -> None:
-        """Timers: flush, adopt, commit."""
+        """Timers: flush, adopt, commit, and the look at the servers."""
+        if self.is_stale and self.world.clock.now_ms() - self.world.store.made_ms >= LOOK_MS:
+            self.restart()  # it ends, and the supervisor starts it again
+            return
         if self.engine.failed.is_set():
             if not isinstance(self.engine.failure, PermanentSinkError):
                 raise AssertionError("the engine failed") from self.engine.failure
@@ -197,6 +177,12 @@ class World:
         for _ in range(count // 3):
             self._append(ACTIVITIES[0], self._activities(), ())
 
+    def make_database_again(self) -> None:
+        """The store loses everything; members notice when they look."""
+        self.loop.run_until_complete(self.store.make_again(self.clock.now_ms()))
+        self._proven.clear()
+        self._proven_shown.clear()
+
     def elapse(self, delta_ms: int) -> None:
         """Time passes; every node's timers run."""
         step_ms = max(TICK_MS, delta_ms // 10)
@@ -220,7 +206,7 @@ class World:
                 place = (node.name, partition)
                 assert worker.snapshot_offset <= worker.shown <= worker.acknowledged <= worker.fold.next_offset, place
                 assert node.consumer.checkpoints.get(partition, 0) <= self.saved[partition], place
-                if partition in METRICS:
+                if partition in METRICS and not node.is_stale:
                     self._prove(partition, worker.acknowledged)
                     self._prove_shown(partition, worker.shown)
 
@@ -232,6 +218,8 @@ class World:
             if node.zombie:
                 node.revoke()
                 node.zombie = False
+            if node.is_stale:
+                node.restart()
         self.rebalance(PARTITIONS)
         for _ in range(DRAIN_ROUNDS_MAX):
             self.elapse(1_000)
