@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 POLL_MS = 300
 RECORDS_AT_ONCE = 10_000  # so that the consumer is asked for more, and answers its broker, between them
+ANSWERED_AGAIN_S = 0.6  # a fetch of an idle log is answered after 0.5 s, the client's default
 STALLED_S = 60.0  # without a record although there must be more
 GAPS_LOOKED_INTO = 3  # of a partition: the embedded broker shows a record before its neighbours appended with it
 
@@ -35,7 +36,7 @@ async def each_record(bootstrap: str, topic: str) -> AsyncGenerator[Any]:
         following = {place: await consumer.position(place) for place in consumer.assignment()}
         gaps: Counter[TopicPartition] = Counter()
         progress_s = time.monotonic()
-        while not await _at_end(consumer):
+        while not (await _at_end(consumer) and await _still_at_end(consumer)):
             found = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_AT_ONCE)
             for place, batch in found.items():
                 for record in batch:
@@ -59,6 +60,12 @@ async def _at_end(consumer: AIOKafkaConsumer) -> bool:
     """
     ends = {place: consumer.highwater(place) for place in consumer.assignment()}
     return all([end is not None and await consumer.position(place) >= end for place, end in ends.items()])
+
+
+async def _still_at_end(consumer: AIOKafkaConsumer) -> bool:
+    """Whether a later answer says the same: one made while records were being appended may be older than they are."""
+    await asyncio.sleep(ANSWERED_AGAIN_S)
+    return await _at_end(consumer)
 
 
 def read_log(bootstrap: str, topic: str) -> list[Any]:
