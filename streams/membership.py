@@ -56,6 +56,8 @@ class Membership:
         if member is None:
             return
         try:
+            if await _lets_anybody_leave(self._settings):
+                return
             await leave(self._settings, member)
         except UnknownMemberIdError:
             return  # it left by itself, or its session is over
@@ -69,6 +71,17 @@ class Membership:
             return msgspec.json.decode(self._path.read_bytes(), type=Member)
         except (OSError, msgspec.DecodeError):
             return None  # none was there, or it died while it wrote: its session times out
+
+
+async def _lets_anybody_leave(settings: Settings) -> bool:
+    """Whether the coordinator is one that does not look at who leaves, as the embedded broker's: a member that leaves
+    while others join has been seen to stop such a group for good.
+    """
+    try:
+        await leave(settings, Member("murmur-nobody", "nobody"))
+    except KafkaError:
+        return False
+    return True
 
 
 async def leave(settings: Settings, member: Member) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,12 +21,13 @@ from tests.support.workers import WorkerProcess, quick_settings, worker
 
 pytestmark = pytest.mark.integration
 
-SESSION_MS = 60_000  # what a start would wait for otherwise; the embedded broker lets every join wait for half of it
+SESSION_MS = 60_000  # what a start would wait for otherwise
 
 
 @pytest.fixture
-def settings(any_broker: str, clickhouse: Settings, tmp_path: Path) -> Settings:
-    return quick_settings(clickhouse, any_broker, tmp_path, session_timeout_ms=SESSION_MS)
+def settings(clickhouse: Settings, tmp_path: Path) -> Iterator[Settings]:
+    with apache_kafka() as kafka:
+        yield quick_settings(clickhouse, kafka.bootstrap, tmp_path, session_timeout_ms=SESSION_MS)
 
 
 def noted(process: WorkerProcess) -> Member | None:
@@ -58,12 +60,7 @@ def test_a_worker_that_was_killed_has_its_partitions_back_before_its_session_end
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_stopped_leaves_by_itself_and_no_note(clickhouse: Settings, tmp_path: Path) -> None:
-    with apache_kafka() as kafka:  # the embedded broker answers the same for members it does not know
-        _stop(quick_settings(clickhouse, kafka.bootstrap, tmp_path))
-
-
-def _stop(settings: Settings) -> None:
+def test_a_worker_that_is_stopped_leaves_by_itself_and_no_note(settings: Settings) -> None:
     make_topics(settings)
     with worker(settings) as process:
         process.await_ready()
@@ -92,3 +89,13 @@ async def test_a_start_fails_neither_without_a_note_nor_without_a_broker(
     caplog.clear()
     await Membership(settings, "worker-1").end_last()
     assert caplog.text == ""
+
+
+async def test_on_the_embedded_broker_nobody_leaves_for_another(
+    broker: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    membership = Membership(load(home=tmp_path, kafka_bootstrap=broker), "worker-1")
+    membership.note("me")
+    with caplog.at_level("INFO", logger="streams.membership"):
+        await membership.end_last()
+    assert "member_" not in caplog.text
