@@ -10,13 +10,12 @@ import logging
 from typing import Final
 
 import msgspec
-from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.errors import KafkaError, UnknownMemberIdError, for_code
 from aiokafka.protocol.group import LeaveGroupRequest
 
 from models.settings import Settings
-from sinks.kafka.security import client_options
-from sinks.kafka.starting import start_whole
+from sinks.kafka.starting import question_client
 from streams.status import write_status
 
 log = logging.getLogger(__name__)
@@ -86,18 +85,9 @@ async def _lets_anybody_leave(settings: Settings) -> bool:
 
 async def leave(settings: Settings, member: Member) -> None:
     """Has the coordinator remove the member. Raises KafkaError: UnknownMemberIdError when it knows no such member."""
-    client = AIOKafkaClient(
-        bootstrap_servers=settings.kafka_bootstrap,
-        client_id="murmur-membership",
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-        **client_options(settings),
-    )
-    try:
-        await start_whole(client.bootstrap())
+    async with question_client(settings, request_timeout_ms=REQUEST_TIMEOUT_MS) as client:
         node = await client.coordinator_lookup(CoordinationType.GROUP, member.group)
         request = LeaveGroupRequest(member.group, member.member_id)
         answer = await client.send(node, request, group=ConnectionGroup.COORDINATION)
-    finally:
-        await client.close()
     if answer.error_code:
         raise for_code(answer.error_code)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiokafka.client import AIOKafkaClient
@@ -47,14 +48,7 @@ async def ask_broker(settings: Settings, request: Any, *, request_timeout_ms: in
 
     A cluster goes on naming a node that has died for some seconds, so each is asked until one answers.
     """
-    client = AIOKafkaClient(
-        bootstrap_servers=settings.kafka_bootstrap,
-        client_id="murmur-question",
-        request_timeout_ms=request_timeout_ms,
-        **client_options(settings),
-    )
-    try:
-        await start_whole(client.bootstrap())
+    async with question_client(settings, request_timeout_ms=request_timeout_ms) as client:
         nodes = [broker.nodeId for broker in client.cluster.brokers()]
         random.shuffle(nodes)
         for node in nodes[:-1]:
@@ -63,5 +57,19 @@ async def ask_broker(settings: Settings, request: Any, *, request_timeout_ms: in
             except KafkaError as error:
                 log.debug("broker_node_silent node=%s %r", node, error)
         return await client.send(nodes[-1] if nodes else None, request)
+
+
+@asynccontextmanager
+async def question_client(settings: Settings, *, request_timeout_ms: int) -> AsyncGenerator[AIOKafkaClient]:
+    """A client for a question or two, which knows the cluster. Raises KafkaError when no broker answers."""
+    client = AIOKafkaClient(
+        bootstrap_servers=settings.kafka_bootstrap,
+        client_id="murmur-question",
+        request_timeout_ms=request_timeout_ms,
+        **client_options(settings),
+    )
+    try:
+        await start_whole(client.bootstrap())
+        yield client
     finally:
         await client.close()

@@ -35,6 +35,15 @@ def noted(process: WorkerProcess) -> Member | None:
     return msgspec.json.decode(path.read_bytes(), type=Member) if path.exists() else None
 
 
+def member_of(process: WorkerProcess) -> Member:
+    """Who a worker is in its group, as soon as it is ready and has noted it."""
+    process.await_ready()
+    eventually(lambda: noted(process), "it has noted who it is in the group")
+    member = noted(process)
+    assert member is not None
+    return member
+
+
 def ready_again(process: WorkerProcess) -> bool:
     """A status file outlives its process: only what the running one says counts."""
     assert process.process is not None
@@ -46,9 +55,7 @@ def ready_again(process: WorkerProcess) -> bool:
 def test_a_worker_that_was_killed_has_its_partitions_back_before_its_session_ends(settings: Settings) -> None:
     make_topics(settings)
     with worker(settings) as process:
-        process.await_ready()
-        eventually(lambda: noted(process), "it has noted who it is in the group")
-        before = noted(process)
+        before = member_of(process)
         process.kill()
         killed_s = time.monotonic()
         process.start()
@@ -63,10 +70,7 @@ def test_a_worker_that_was_killed_has_its_partitions_back_before_its_session_end
 def test_a_worker_that_is_stopped_leaves_by_itself_and_no_note(settings: Settings) -> None:
     make_topics(settings)
     with worker(settings) as process:
-        process.await_ready()
-        eventually(lambda: noted(process), "it has noted who it is in the group")
-        member = noted(process)
-        assert member is not None
+        member = member_of(process)
         assert process.terminate() == 0
         assert noted(process) is None
         with pytest.raises(UnknownMemberIdError):
